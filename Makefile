@@ -1,0 +1,46 @@
+# Everything here sets up what it needs: Python 3.11 or newer and make are all that is asked of the machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+$(STAMP): requirements/lock.txt pyproject.toml
+	@echo "setting up $(VENV) from requirements/lock.txt"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; say which with: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/lock.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## trade a generated tape through the whole mesh on this machine
+	@$(BIN)/tradingmesh up -f manifests/demo.yaml
+
+test: $(STAMP)  ## every test
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP)  ## rewrite the code as ruff would have it
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP)  ## every benchmark, each figure beside its yardstick
+	@$(BIN)/tradingmesh bench all
+
+lock:  ## resolve requirements/in.txt anew (needs uv)
+	uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes requirements/in.txt -o requirements/lock.txt
+	uv pip compile --quiet --no-header --no-deps --universal --python-version 3.11 --generate-hashes requirements/openapi.txt >> requirements/lock.txt
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) build dist *.egg-info services/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var

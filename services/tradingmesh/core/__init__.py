@@ -1,0 +1,1 @@
+"""Every decision, pure: no socket, clock, randomness, environment or log. Time comes in as data."""

@@ -1,0 +1,84 @@
+"""The risk check: what is asked, what is answered, and the names of the checks."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from tradingmesh.core.signal import Signal
+
+
+class Check(StrEnum):
+    """Every check, in the order they are made. A refusal names one of them."""
+
+    REQUEST = "request"
+    TRADING_STATE = "trading-state"
+    CIRCUIT_BREAKER = "circuit-breaker"
+    RESTRICTED_SYMBOL = "restricted-symbol"
+    DUPLICATE = "duplicate"
+    ORDER_QUANTITY = "order-quantity"
+    QUOTE_AGE = "quote-age"
+    PRICE_COLLAR = "price-collar"
+    ORDER_NOTIONAL = "order-notional"
+    POSITION_QUANTITY = "position-quantity"
+    POSITION_NOTIONAL = "position-notional"
+    GROSS_NOTIONAL = "gross-notional"
+    OPEN_ORDERS = "open-orders"
+    ORDER_RATE = "order-rate"
+    DAILY_LOSS = "daily-loss"
+    RESERVATION = "reservation"
+    RISK_CHECK_TIMEOUT = "risk-check-timeout"
+    """Given by the asking side: no answer came in time, so the answer is no."""
+
+
+class Stage(StrEnum):
+    """Who asks: the signal generator for a reservation, or the execution engine right before it submits."""
+
+    SIGNAL = "signal"
+    ORDER = "order"
+
+
+class Approved(msgspec.Struct, frozen=True, tag="approved"):
+    """The order may go. The reservation counts against every limit until it fills, closes or expires (wall time)."""
+
+    reservation_id: str
+    expires_ns: int
+    checks_passed: tuple[Check, ...]
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The order may not go: which check, and its figures in a sentence."""
+
+    check: Check
+    reason: str
+    checks_passed: tuple[Check, ...] = ()
+
+
+Decision = Approved | Refused
+
+
+class RiskCheckRequest(msgspec.Struct, frozen=True):
+    """May this be traded? At stage ORDER `reservation_id` is what the signal was approved with."""
+
+    request_id: str
+    stage: Stage
+    signal: Signal
+    current_price: Decimal
+    timestamp_ns: int
+    reservation_id: str = ""
+
+
+class RiskCheckResponse(msgspec.Struct, frozen=True):
+    """The answer to the request of that id. `latency_us` is the time inside the risk manager."""
+
+    request_id: str
+    result: Decision
+    latency_us: int
+    timestamp_ns: int
+
+
+class ApprovedSignal(msgspec.Struct, frozen=True):
+    """A signal with its approval: the only thing the execution engine takes orders from."""
+
+    signal: Signal
+    approval: Approved

@@ -1,0 +1,152 @@
+"""Every `SystemEvent`: what happened, told to whoever watches. Events inform; nothing is booked from one."""
+
+from decimal import Decimal
+
+import msgspec
+
+from tradingmesh.core.checks import Check
+from tradingmesh.core.fills import Fill, Position
+from tradingmesh.core.market import Bar, Quote, Trade
+from tradingmesh.core.signal import Side, Signal
+
+
+class EventMetadata(msgspec.Struct, frozen=True):
+    """What every event carries."""
+
+    event_id: str
+    timestamp_ns: int
+    component: str
+    trace_id: str
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="event_type", tag=True, kw_only=True):
+    metadata: EventMetadata
+
+
+class MarketData(_Event, frozen=True):
+    """A trade, a quote or a bar, for subscribers inside one process."""
+
+    trade: Trade | None = None
+    quote: Quote | None = None
+    bar: Bar | None = None
+
+
+class OrderPlaced(_Event, frozen=True):
+    """The broker has the order."""
+
+    client_order_id: str
+    order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+
+
+class OrderFilled(_Event, frozen=True):
+    """A fill is booked."""
+
+    fill: Fill
+    commission: Decimal
+    slippage: Decimal | None = None
+
+
+class OrderCanceled(_Event, frozen=True):
+    """The order ended unfilled or partly filled, by cancel or expiry."""
+
+    client_order_id: str
+    order_id: str
+    symbol: str
+    status: str
+    filled_quantity: Decimal
+
+
+class OrderRejected(_Event, frozen=True):
+    """The broker or the last risk check refused the order."""
+
+    client_order_id: str
+    symbol: str
+    reason: str
+
+
+class PositionOpened(_Event, frozen=True):
+    """A position where there was none."""
+
+    position: Position
+
+
+class PositionUpdated(_Event, frozen=True):
+    """A position changed."""
+
+    position: Position
+
+
+class PositionClosed(_Event, frozen=True):
+    """A position is flat again; `realised` is its profit since the start."""
+
+    symbol: str
+    realised: Decimal
+
+
+class SignalApproved(_Event, frozen=True):
+    """The risk manager approved a signal."""
+
+    signal: Signal
+    reservation_id: str
+
+
+class SignalRejected(_Event, frozen=True):
+    """The risk manager refused a signal, or did not answer in time."""
+
+    signal: Signal
+    check: Check
+    reason: str
+
+
+class CircuitBreakerTripped(_Event, frozen=True):
+    """The breaker opened: signals and orders are refused until it resets."""
+
+    reason: str
+
+
+class CircuitBreakerReset(_Event, frozen=True):
+    """The breaker is closed again."""
+
+    reason: str
+
+
+class ComponentStarted(_Event, frozen=True):
+    """A component's work loop runs."""
+
+    instance: str
+    version: str
+
+
+class ComponentStopped(_Event, frozen=True):
+    """A component drained and stops."""
+
+    instance: str
+
+
+class ComponentError(_Event, frozen=True):
+    """Something in a component needs attention."""
+
+    instance: str
+    error: str
+
+
+SystemEvent = (
+    MarketData
+    | OrderPlaced
+    | OrderFilled
+    | OrderCanceled
+    | OrderRejected
+    | PositionOpened
+    | PositionUpdated
+    | PositionClosed
+    | SignalApproved
+    | SignalRejected
+    | CircuitBreakerTripped
+    | CircuitBreakerReset
+    | ComponentStarted
+    | ComponentStopped
+    | ComponentError
+)
