@@ -1,0 +1,38 @@
+"""Messages off the hot path over any socket: `[header][payload]`, each header numbered by its sender."""
+
+from typing import Generic, TypeVar
+
+from tradingmesh.core.errors import WireError
+from tradingmesh.core.ids import MessageIds
+from tradingmesh.wire.header import NO_TRACE, Header, decode_header, encode_header
+from tradingmesh.wire.messages import Codec
+
+T = TypeVar("T")
+
+
+class Sender(Generic[T]):
+    """Makes the frames of one type of message, with ids and a sequence of this sender's own."""
+
+    def __init__(self, codec: Codec[T], instance: str, epoch: int) -> None:
+        self._codec = codec
+        self._ids = MessageIds(f"{instance}/{codec.kind}", epoch)
+        self._epoch = epoch
+        self._sequence = 0
+
+    def frames(self, body: T, now_ns: int, *, trace_id: bytes = NO_TRACE, flags: int = 0) -> list[bytes]:
+        """Header and payload."""
+        self._sequence += 1
+        header = encode_header(
+            self._codec.kind, self._epoch, self._sequence, now_ns, self._ids.take(), trace_id=trace_id, flags=flags
+        )
+        return [header, self._codec.encode(body)]
+
+
+def read(codec: Codec[T], frames: list[bytes]) -> tuple[Header, T]:
+    """Header and body of `[header][payload]`. Raises `WireError` for another shape, version or kind."""
+    if len(frames) != 2:
+        raise WireError(f"{len(frames)} frames where header and payload belong")
+    header = decode_header(frames[0])
+    if header.kind != codec.kind:
+        raise WireError(f"kind {header.kind} where {codec.kind} belongs")
+    return header, codec.decode(frames[1])

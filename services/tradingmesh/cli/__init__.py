@@ -1,0 +1,1 @@
+"""The command line: `tradingmesh up | run | status | halt | tape | bench`."""

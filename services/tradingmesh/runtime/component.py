@@ -1,0 +1,151 @@
+"""The life of a component: settings, sockets, loop, admin HTTP; ready; SIGTERM, drain, flush, exit 0."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from tradingmesh import __version__
+from tradingmesh.adapters.zmq_sockets import SocketFactory
+from tradingmesh.contract import Channel, Component, TradingSystemSpec
+from tradingmesh.core.bus import EventBus
+from tradingmesh.core.events import ComponentError, ComponentStarted, ComponentStopped
+from tradingmesh.ports import Clock
+from tradingmesh.runtime.admin import Admin
+from tradingmesh.runtime.events import Events
+from tradingmesh.runtime.loop import Loop
+from tradingmesh.runtime.settings import Settings, load_manifest
+from tradingmesh.telemetry.logs import Logger, configure
+from tradingmesh.telemetry.metrics import Metrics
+from tradingmesh.telemetry.tracing import Tracer, tracer
+
+GAP_WARNINGS_PER_S = 10
+
+
+class WallClock:
+    """The machine's clock."""
+
+    now_ns = staticmethod(time.time_ns)
+
+
+class Context(NamedTuple):
+    """Everything a service is given to build itself with."""
+
+    component: Component
+    settings: Settings
+    spec: TradingSystemSpec
+    epoch: int
+    loop: Loop
+    sockets: SocketFactory
+    metrics: Metrics
+    events: Events
+    tracer: Tracer
+    log: Logger
+    clock: Clock
+
+    @property
+    def data_dir(self) -> Path:
+        """This instance's own folder for durable state, made if need be."""
+        folder = self.settings.data_dir / self.settings.instance
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def sample_every(self) -> int:
+        """One in how many traces is recorded; 0 is none."""
+        ratio = self.spec.observability.trace_sample_ratio
+        return int(1 / ratio) if ratio and self.spec.observability.otlp_endpoint else 0
+
+    def on_gap(self) -> Callable[[str, int, int], None]:
+        """Warns of a gap, at most `GAP_WARNINGS_PER_S` times a second; the counter has them all."""
+        budget = [GAP_WARNINGS_PER_S]
+
+        def refill() -> None:
+            budget[0] = GAP_WARNINGS_PER_S
+
+        def warn(symbol: str, expected: int, actual: int) -> None:
+            if budget[0] > 0:
+                budget[0] -= 1
+                self.log.warning("sequence gap", symbol=symbol, expected=expected, actual=actual)
+
+        self.loop.every(1.0, refill)
+        return warn
+
+
+class Service(Protocol):
+    """What a service offers to the runtime."""
+
+    def ready(self) -> list[str]:
+        """Why it is not ready; empty when it is."""
+
+    def status(self) -> dict[str, Any]:
+        """What it would tell a person who asks how it is; JSON-able."""
+
+    def drain(self) -> None:
+        """Finishes what was begun, in bounded time, and writes out what is held. Called once."""
+
+
+def run_component(component: Component, build: Callable[[Context], Service], settings: Settings) -> None:
+    """Runs a component until SIGTERM or SIGINT. Raises `ConfigError` where it cannot start."""
+    settings = settings.model_copy(update={"instance": settings.instance or component.value})
+    system = load_manifest(settings.system_file)
+    log = configure(settings.log_level, component=component.value, instance=settings.instance)
+    context = _context(component, settings, system.spec, log)
+    loop, sockets = context.loop, context.sockets
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(loop.stop))
+    try:
+        service = build(context)
+        admin = Admin(
+            context.metrics.registry,
+            last_turn_s=lambda: loop.last_turn_s,
+            not_ready=service.ready,
+            config=lambda: _config(context, service, system.metadata.generation),
+        )
+        port = admin.start(settings.admin_host, settings.admin_port)
+        if component is not Component.METRICS_COLLECTOR:
+            outlet = sockets.pub(Channel.EVENTS)
+            loop.after_turn(lambda: context.events.forward(outlet))
+        context.events.emit(ComponentStarted, instance=settings.instance, version=__version__)
+        log.info("started", admin_port=port, epoch=context.epoch, version=__version__)
+        try:
+            loop.run()
+        except Exception as error:
+            context.events.emit(ComponentError, instance=settings.instance, error=repr(error))
+            log.exception("the work loop failed")
+            raise
+        finally:
+            service.drain()
+            context.events.emit(ComponentStopped, instance=settings.instance)
+            loop.turn(0)
+            admin.close()
+        log.info("stopped")
+    finally:
+        context.tracer.close()
+        sockets.close()
+
+
+def _context(component: Component, settings: Settings, spec: TradingSystemSpec, log: Logger) -> Context:
+    epoch = time.time_ns() // 1_000_000
+    metrics = Metrics(component=component.value)
+    clock = WallClock()
+    sockets = SocketFactory(
+        component, spec.endpoints, bind_host=settings.bind_host, hosts=settings.hosts, ipc_dir=settings.ipc_dir
+    )
+    events = Events(EventBus(), component.value, settings.instance, epoch, clock, metrics)
+    traces = tracer(spec.observability.otlp_endpoint, component.value, settings.instance)
+    return Context(component, settings, spec, epoch, Loop(), sockets, metrics, events, traces, log, clock)
+
+
+def _config(context: Context, service: Service, generation: int | None) -> dict[str, Any]:
+    return {
+        "component": context.component.value,
+        "instance": context.settings.instance,
+        "version": __version__,
+        "epoch": context.epoch,
+        "generation": generation,
+        "spec": context.spec.model_dump(mode="json", by_alias=True),
+        "status": service.status(),
+        "metrics": context.metrics.snapshot(),
+    }

@@ -1,0 +1,86 @@
+"""A component's settings: the environment, and one mounted file that is the `TradingSystem` manifest itself."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tradingmesh.contract import ADMIN_PORT, Component, TradingSystem, TradingSystemSpec
+from tradingmesh.core.errors import ConfigError
+
+MANIFEST_MAX_BYTES = 1 << 20
+
+
+class Settings(BaseSettings):
+    """What one process is told. Everything is `TRADINGMESH_...` in the environment, but Alpaca's own two keys."""
+
+    model_config = SettingsConfigDict(env_prefix="TRADINGMESH_", frozen=True, extra="ignore", populate_by_name=True)
+
+    system_file: Path = Path("/etc/tradingmesh/system.yaml")
+    instance: str = ""
+    data_dir: Path = Path("var")
+    bind_host: str = "127.0.0.1"
+    hosts: dict[Component, str] = Field(default_factory=dict)
+    ipc_dir: Path | None = None
+    admin_host: str = "127.0.0.1"
+    admin_port: Annotated[int, Field(ge=0, le=65535)] = ADMIN_PORT
+    simulator_port: Annotated[int, Field(ge=0, le=65535)] = 8900
+    control_token: SecretStr = SecretStr("")
+    log_level: str = "INFO"
+    strategy_path: Path | None = None
+    apca_api_key_id: str = Field(default="", validation_alias="APCA_API_KEY_ID")
+    apca_api_secret_key: SecretStr = Field(default=SecretStr(""), validation_alias="APCA_API_SECRET_KEY")
+
+
+def load_settings() -> Settings:
+    """The settings from the environment. Raises `ConfigError` naming the variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigError(f"environment: {_sentence(error)}") from None
+
+
+def load_manifest(path: Path) -> TradingSystem:
+    """The manifest in a file. Raises `ConfigError`: one line with the file and the first field that is wrong."""
+    try:
+        if path.stat().st_size > MANIFEST_MAX_BYTES:
+            raise ConfigError(f"{path}: larger than {MANIFEST_MAX_BYTES} bytes, that is no manifest")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    return parse_manifest(content, source=str(path))
+
+
+def parse_manifest(content: Any, *, source: str) -> TradingSystem:
+    """The manifest in parsed YAML. Raises `ConfigError` naming source and field."""
+    if not isinstance(content, dict):
+        raise ConfigError(f"{source}: not a TradingSystem manifest: a mapping belongs here")
+    try:
+        return TradingSystem.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_sentence(error)}") from None
+
+
+def reread_spec(path: Path) -> TradingSystemSpec:
+    """The spec as the mounted file has it now."""
+    return load_manifest(path).spec
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=True)[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in {"function-after", "constrained-str"})
+    what = first["msg"].removeprefix("Value error, ")
+    got = first.get("input")
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown field"
+    if first["type"] == "missing":
+        return f"{where}: missing"
+    return f"{where}: {what}" + (f" (got {got!r})" if isinstance(got, str | int | float) else "")

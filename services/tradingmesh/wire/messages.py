@@ -1,0 +1,57 @@
+"""Everything off the hot path: msgspec structs in MessagePack, one prebuilt codec a message."""
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from tradingmesh.core.checks import ApprovedSignal, RiskCheckRequest, RiskCheckResponse
+from tradingmesh.core.errors import WireError
+from tradingmesh.core.events import SystemEvent
+from tradingmesh.core.fills import BookedReport, Report, ReportAnswer
+from tradingmesh.wire.header import Kind
+
+T = TypeVar("T")
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class ControlRequest(msgspec.Struct, frozen=True):
+    """A command to the risk manager. `token` is needed for all that changes something."""
+
+    command: str
+    token: str = ""
+    reason: str = ""
+
+
+class ControlResponse(msgspec.Struct, frozen=True):
+    """What came of a command: `message` for a person, `state` for a program."""
+
+    ok: bool
+    message: str
+    state: dict[str, Any] = {}
+
+
+class Codec(Generic[T]):
+    """Encodes and decodes one type of message."""
+
+    def __init__(self, kind: Kind, type_: Any) -> None:
+        self.kind = int(kind)
+        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(type_)
+        self.encode = _ENCODER.encode
+
+    def decode(self, payload: bytes) -> T:
+        """The message. Raises `WireError` saying which field is wrong."""
+        try:
+            return self._decoder.decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise WireError(f"{Kind(self.kind).name}: {error}") from None
+
+
+RISK_CHECK_REQUEST: Codec[RiskCheckRequest] = Codec(Kind.RISK_CHECK_REQUEST, RiskCheckRequest)
+RISK_CHECK_RESPONSE: Codec[RiskCheckResponse] = Codec(Kind.RISK_CHECK_RESPONSE, RiskCheckResponse)
+APPROVED_SIGNAL: Codec[ApprovedSignal] = Codec(Kind.APPROVED_SIGNAL, ApprovedSignal)
+REPORT: Codec[Report] = Codec(Kind.REPORT, Report)
+BOOKED_REPORT: Codec[BookedReport] = Codec(Kind.BOOKED_REPORT, BookedReport)
+REPORT_ANSWER: Codec[ReportAnswer] = Codec(Kind.REPORT_ANSWER, ReportAnswer)
+SYSTEM_EVENT: Codec[SystemEvent] = Codec(Kind.SYSTEM_EVENT, SystemEvent)
+CONTROL_REQUEST: Codec[ControlRequest] = Codec(Kind.CONTROL_REQUEST, ControlRequest)
+CONTROL_RESPONSE: Codec[ControlResponse] = Codec(Kind.CONTROL_RESPONSE, ControlResponse)
