@@ -1,0 +1,1 @@
+"""The built-in strategies. Others are found by entry point (`tradingmesh.strategies`) or as `module:Class`."""
