@@ -1,0 +1,152 @@
+"""LEAN's tick format: `equity/usa/tick/SYMBOL/DATE_trade.zip` and `DATE_quote.zip`, one CSV without a header in each.
+
+Trade rows are ms since New York midnight, price x 10,000, size, exchange, condition, suspicious; quote rows are ms,
+bid x 10,000, bid size, ask x 10,000, ask size, exchange, condition, suspicious. A quote comes as a bid row (ask 0)
+followed by an ask row (bid 0) of the same millisecond: the two are one update. Where only one side comes, the other
+stays what it was. Source: the readme of QuantConnect/Lean's Data/equity folder.
+"""
+
+import zipfile
+import zlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from tradingmesh.adapters.tape_columns import QUOTE, TICK, TRADE, Ticks
+from tradingmesh.adapters.tape_text import Ints, Rows
+from tradingmesh.core.errors import InputError
+from tradingmesh.core.money import PRICE_E4_MAX, SIZE_MAX
+from tradingmesh.core.tape_checks import BadRows, Skip, Skipped
+
+NEW_YORK = ZoneInfo("America/New_York")
+TRADE_COLUMNS = ("ms", "price_e4", "size", "exchange", "condition", "suspicious")
+QUOTE_COLUMNS = ("ms", "bid_e4", "bid_size", "ask_e4", "ask_size", "exchange", "condition", "suspicious")
+LAYOUT = Path("equity/usa/tick")
+
+_NS_PER_MS = 1_000_000
+_DAY_MS = 25 * 3_600_000
+"""The longest day of a year."""
+_OPEN_MS = 34_200_000
+_CLOSE_MS = 57_600_000
+_UNZIPPED_MAX = 4 << 30
+
+
+class LeanFile(NamedTuple):
+    """What the name of a file in LEAN's layout says."""
+
+    path: Path
+    symbol: str
+    date: str
+    kind: int
+
+
+def lean_file(path: Path) -> LeanFile:
+    """Reads `SYMBOL/20131007_trade.zip`. Raises `InputError` where the name is not of that form."""
+    date, _, kind = path.stem.partition("_")
+    if kind not in {"trade", "quote"} or len(date) != 8 or not date.isdigit():
+        raise InputError(f"{path}: the name is not like SYMBOL/20131007_trade.zip or SYMBOL/20131007_quote.zip")
+    return LeanFile(path, path.parent.name.upper(), date, QUOTE if kind == "quote" else TRADE)
+
+
+def read_lean(file: LeanFile, number: int, *, bad_rows: BadRows, all_hours: bool) -> tuple[Ticks, Skipped]:
+    """The ticks of one file in its order, and what was left out.
+
+    Raises `InputError` naming the file, and the line where one is at fault: an archive that is cut off or holds
+    something else, and with `bad_rows="stop"` the first bad row.
+    """
+    names = QUOTE_COLUMNS if file.kind == QUOTE else TRADE_COLUMNS
+    rows = Rows(str(file.path), _unzip(file.path), names, header=False)
+    ms = rows.integers("ms", most=_DAY_MS)
+    make = _quotes if file.kind == QUOTE else _trades
+    ticks = make(rows, ms, all_hours=all_hours)
+    ticks["symbol"] = number
+    ticks["timestamp_ns"] = ticks["timestamp_ns"] * _NS_PER_MS + midnight_ns(file)
+    return ticks, rows.settle(bad_rows)
+
+
+def midnight_ns(file: LeanFile) -> int:
+    """When the file's day began in New York, in ns since 1970 UTC. Raises `InputError` for a date that is none."""
+    try:
+        day = datetime.strptime(file.date, "%Y%m%d").replace(tzinfo=NEW_YORK)
+    except ValueError:
+        raise InputError(f"{file.path}: {file.date} is not a date") from None
+    return (day.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+
+
+def _trades(rows: Rows, ms: Ints, *, all_hours: bool) -> Ticks:
+    price = rows.integers("price_e4", most=PRICE_E4_MAX)
+    size = rows.integers("size", most=SIZE_MAX)
+    _flag_common(rows, ms, all_hours=all_hours)
+    rows.flag(price == 0, Skip.ZERO_PRICE)
+    kept = rows.code == Skip.NONE
+    ticks = np.zeros(int(kept.sum()), TICK)
+    for name, column in (("timestamp_ns", ms), ("price_e4", price), ("size", size)):
+        ticks[name] = column[kept]
+    return ticks
+
+
+def _quotes(rows: Rows, ms: Ints, *, all_hours: bool) -> Ticks:
+    bid, ask = (rows.integers(name, most=PRICE_E4_MAX) for name in ("bid_e4", "ask_e4"))
+    bid_size, ask_size = (rows.integers(name, most=SIZE_MAX) for name in ("bid_size", "ask_size"))
+    _flag_common(rows, ms, all_hours=all_hours)
+    rows.flag((bid == 0) & (ask == 0), Skip.ZERO_PRICE)
+    kept = np.flatnonzero(rows.code == Skip.NONE)
+    has_bid, has_ask = bid[kept] > 0, ask[kept] > 0
+    bid_row, ask_row = _latest(has_bid), _latest(has_ask)
+    whole = (bid_row >= 0) & (ask_row >= 0)
+    rows.flag(_at(kept[~whole], len(rows)), Skip.ONE_SIDED)
+    opens_pair = np.zeros(len(kept), np.bool_)
+    opens_pair[:-1] = ~has_ask[:-1] & ~has_bid[1:] & (np.diff(ms[kept]) == 0)
+    ends = np.flatnonzero(whole & ~opens_pair)
+    bid_row, ask_row = kept[bid_row[ends]], kept[ask_row[ends]]
+    crossed = bid[bid_row] > ask[ask_row]
+    rows.flag(_at(kept[ends[crossed]], len(rows)), Skip.CROSSED)
+    good = ~crossed
+    ticks = np.zeros(int(good.sum()), TICK)
+    ticks["kind"] = QUOTE
+    ticks["timestamp_ns"] = ms[kept[ends]][good]
+    for name, column, row in (
+        ("price_e4", bid, bid_row),
+        ("size", bid_size, bid_row),
+        ("ask_e4", ask, ask_row),
+        ("ask_size", ask_size, ask_row),
+    ):
+        ticks[name] = column[row[good]]
+    return ticks
+
+
+def _flag_common(rows: Rows, ms: Ints, *, all_hours: bool) -> None:
+    rows.flag(rows.equal("suspicious", "1"), Skip.SUSPICIOUS)
+    rows.flag(~rows.equal("suspicious", "0"), Skip.NOT_A_NUMBER)
+    if not all_hours:
+        rows.flag((ms < _OPEN_MS) | (ms >= _CLOSE_MS), Skip.OUT_OF_HOURS)
+    rows.flag_backwards(ms)
+
+
+def _latest(present: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Ints:
+    """For each row the last row up to it where the value is present, -1 where there is none yet."""
+    return np.maximum.accumulate(np.where(present, np.arange(len(present)), -1))
+
+
+def _at(indices: Ints, length: int) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    mask = np.zeros(length, np.bool_)
+    mask[indices] = True
+    return mask
+
+
+def _unzip(path: Path) -> bytes:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if len(members) != 1 or not members[0].filename.endswith(".csv"):
+                raise InputError(f"{path}: the archive does not hold one CSV file and nothing else")
+            if members[0].file_size > _UNZIPPED_MAX:
+                raise InputError(f"{path}: {members[0].file_size:,} bytes unpacked is more than a tape may have")
+            return archive.read(members[0])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise InputError(f"{path}: the archive is damaged or cut off: {error}") from None
