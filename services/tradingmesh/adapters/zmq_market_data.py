@@ -30,6 +30,7 @@ class TopicPublisher:
         self._topics: dict[str, tuple[bytes, list[int]]] = {}
         self._last: dict[bytes, dict[int, tuple[bytes, bytes]]] = {}
         self._count = 0
+        self.last_flags = 0
         self.published = metrics.counter("published", "Messages published.")
         self.snapshots = metrics.counter("snapshots_sent", "Last values sent again for late joiners.")
         socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
@@ -50,6 +51,7 @@ class TopicPublisher:
             trace_id = message_id
             if self._sample_every and self._count % self._sample_every == 0:
                 flags |= FLAG_SAMPLED
+        self.last_flags = flags
         fields = (1, self._epoch, sequence[0], now_ns, message_id, trace_id, message_id[8:])
         self._send(topic, HEADER.pack(VERSION, kind, flags, *fields), payload)
         self._last[topic][kind] = (HEADER.pack(VERSION, kind, flags | FLAG_SNAPSHOT, *fields), payload)

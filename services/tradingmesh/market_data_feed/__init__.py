@@ -1,0 +1,1 @@
+"""Alpaca's market data, normalised and published to the mesh."""

@@ -1,0 +1,77 @@
+"""The market-data-feed: Alpaca stream -> normalise -> publish under the symbol's topic."""
+
+from typing import Any
+
+from tradingmesh.adapters.alpaca_market_data import AlpacaMarketData
+from tradingmesh.adapters.zmq_market_data import MarketDataPublisher
+from tradingmesh.contract import Channel
+from tradingmesh.core.errors import InputError
+from tradingmesh.core.normalise import market_event
+from tradingmesh.runtime.component import Context, Service
+
+TURN_MAX = 500
+
+
+class MarketDataFeed:
+    """Publishes what the stream brings; what does not fit the layout is counted, told, and left out."""
+
+    def __init__(self, context: Context, stream: AlpacaMarketData) -> None:
+        self._context = context
+        self._stream = stream
+        lossless = context.spec.broker.kind == "simulator" and context.spec.broker.simulator.speed == "max"
+        socket = context.sockets.pub(Channel.MARKET_DATA, lossless=lossless)
+        self._publisher = MarketDataPublisher(
+            socket, context.settings.instance, context.epoch, context.metrics, context.sample_every
+        )
+        self._refused = context.metrics.counter("ticks_refused", "Market data messages that do not fit, left out.")
+        self._latency = context.metrics.latency("feed")
+        context.loop.on_readable(socket, self._publisher.answer_subscriptions)
+
+    def drain_stream(self) -> None:
+        """Publishes what waits; the rest of a long queue in the next turn, so that subscriptions are heard."""
+        now_ns = self._context.clock.now_ns
+        began_ns = now_ns()
+        for message in self._stream.take(TURN_MAX):
+            try:
+                trace_id = self._publisher.publish_event(market_event(message), began_ns)
+            except InputError as error:
+                self._refused.inc()
+                self._context.log.warning("tick left out", error=str(error))
+                continue
+            done_ns = now_ns()
+            self._latency.observe_ns(done_ns - began_ns)
+            self._context.tracer.record("feed", trace_id, self._publisher.last_flags, began_ns, done_ns)
+            began_ns = done_ns
+        if self._stream.waiting:
+            self._context.loop.call_soon_threadsafe(self.drain_stream)
+
+    def ready(self) -> list[str]:
+        """Not ready while there is no market data stream."""
+        return [f"market data stream: {self._stream.problem}"] if self._stream.problem else []
+
+    def status(self) -> dict[str, Any]:
+        """What was published."""
+        return {"published": self._publisher.published.value, "refused": self._refused.value}
+
+    def drain(self) -> None:
+        """Ends the stream and publishes what it had brought."""
+        self._stream.stop()
+        while self._stream.waiting:
+            self.drain_stream()
+
+
+def build(context: Context) -> Service:
+    """The feed of the manifest's symbols."""
+    settings, broker, loop = context.settings, context.spec.broker, context.loop
+    feed: list[MarketDataFeed] = []
+    stream = AlpacaMarketData(
+        settings.apca_api_key_id,
+        settings.apca_api_secret_key.get_secret_value(),
+        broker.feed,
+        broker.data_stream_url,
+        context.spec.symbols,
+        wake=lambda: loop.call_soon_threadsafe(feed[0].drain_stream),
+    )
+    feed.append(MarketDataFeed(context, stream))
+    stream.start()
+    return feed[0]

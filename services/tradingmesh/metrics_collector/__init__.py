@@ -1,0 +1,1 @@
+"""Watches the mesh: system events and market data become metrics, a log, and alerts."""

@@ -1,0 +1,125 @@
+"""The metrics-collector: events of every component arrive here (SUB binds), then go by bus to who watches."""
+
+from decimal import Decimal
+from typing import Any, get_args
+
+import zmq
+
+from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber
+from tradingmesh.adapters.zmq_messages import read
+from tradingmesh.contract import Channel
+from tradingmesh.core.bus import EventBus
+from tradingmesh.core.errors import WireError
+from tradingmesh.core.events import (
+    CircuitBreakerReset,
+    CircuitBreakerTripped,
+    ComponentError,
+    OrderFilled,
+    OrderRejected,
+    PositionClosed,
+    PositionOpened,
+    PositionUpdated,
+    SignalRejected,
+    SystemEvent,
+)
+from tradingmesh.core.market import MarketEvent
+from tradingmesh.runtime.component import Context, Service
+from tradingmesh.wire.messages import SYSTEM_EVENT
+
+TURN_MAX = 500
+_ALERTS = (CircuitBreakerTripped, CircuitBreakerReset, ComponentError, OrderRejected)
+_POSITIONS = (PositionOpened, PositionUpdated, PositionClosed)
+
+
+class MetricsCollector:
+    """Counts what happens in the whole mesh, keeps the positions last told, and logs what a person should see."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._events = context.sockets.sub(Channel.EVENTS)
+        self._market_data = context.sockets.sub(Channel.MARKET_DATA, context.spec.symbols)
+        self._ticks = MarketDataSubscriber(self._market_data, self._on_tick, context.metrics, context.on_gap())
+        self._malformed = context.metrics.counter(
+            "malformed_dropped", "Unreadable messages, dropped.", channel="events"
+        )
+        self._bus = EventBus()
+        self._counted = self._bus.subscribe(*get_args(SystemEvent))
+        self._alerts = self._bus.subscribe(*_ALERTS)
+        self._moves = self._bus.subscribe(*_POSITIONS)
+        self._positions: dict[str, Decimal] = {}
+        self._age = context.metrics.latency("market-data-age")
+        context.loop.on_readable(self._events, self._drain_events)
+        context.loop.on_readable(self._market_data, self._ticks.drain)
+        # This component's own events need no socket: they are watched like the others.
+        self._own = context.events.bus.subscribe(*get_args(SystemEvent))
+        context.loop.after_turn(self._watch)
+
+    def ready(self) -> list[str]:
+        """Ready once its loop turns."""
+        return []
+
+    def status(self) -> dict[str, Any]:
+        """The positions as events told them, and the bus."""
+        dropped = self._counted.dropped + self._alerts.dropped + self._moves.dropped
+        return {"positions": {s: str(q) for s, q in self._positions.items()}, "bus_dropped": dropped}
+
+    def drain(self) -> None:
+        """Counts what had arrived."""
+        self._drain_events()
+        self._watch()
+
+    def _on_tick(self, event: MarketEvent, delivery: Delivery) -> None:  # noqa: ARG002 - any tick's age is of interest
+        self._age.observe_ns(self._context.clock.now_ns() - delivery.timestamp_ns)
+
+    def _drain_events(self) -> None:
+        for _ in range(TURN_MAX):
+            try:
+                frames = self._events.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                self._bus.publish(read(SYSTEM_EVENT, frames)[1])
+            except WireError:
+                self._malformed.inc()
+
+    def _watch(self) -> None:
+        for event in self._own.drain():
+            self._bus.publish(event)
+        for event in self._counted.drain():
+            self._count(event)
+        for event in self._alerts.drain():
+            self._alert(event)
+        for event in self._moves.drain():
+            self._move(event)
+
+    def _count(self, event: SystemEvent) -> None:
+        metrics, name = self._context.metrics, type(event).__name__
+        component = event.metadata.component
+        metrics.counter("system_events", "System events heard.", type=name, source=component).inc()
+        if isinstance(event, SignalRejected):
+            metrics.counter("signals_rejected", "Signals refused, by check.", check=event.check).inc()
+        elif isinstance(event, OrderFilled):
+            metrics.counter("fills_booked", "Fills booked, by symbol.", symbol=event.fill.symbol).inc()
+
+    def _alert(self, event: SystemEvent) -> None:
+        fields = {name: str(getattr(event, name)) for name in event.__struct_fields__ if name != "metadata"}
+        meta = event.metadata
+        self._context.log.warning(type(event).__name__, source=meta.component, trace_id=meta.trace_id, **fields)
+
+    def _move(self, event: SystemEvent) -> None:
+        if isinstance(event, PositionClosed):
+            self._set(event.symbol, Decimal(0))
+        elif isinstance(event, PositionOpened | PositionUpdated):
+            self._set(event.position.symbol, event.position.quantity)
+
+    def _set(self, symbol: str, quantity: Decimal) -> None:
+        if symbol not in self._positions:
+            self._context.metrics.gauge(
+                "position_quantity", "Position as last told.", lambda: float(self._positions[symbol]), symbol=symbol
+            )
+        self._positions[symbol] = quantity
+
+
+def build(context: Context) -> Service:
+    """The collector of this mesh."""
+    return MetricsCollector(context)
