@@ -8,16 +8,9 @@ import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 API_VERSION = "tradingmesh.io/v1alpha1"
@@ -358,6 +351,7 @@ class TradingSystemSpec(Spec):
             raise ValueError("mode live trades real money: set acknowledgeLiveTrading: true")
         if (self.mode is Mode.SIMULATED) != (self.broker.kind == "simulator"):
             raise ValueError(f"mode {self.mode} does not go with broker.kind {self.broker.kind}")
+        self._check_urls()
         names = [strategy.name for strategy in self.strategies]
         if len(set(names)) != len(names):
             raise ValueError("two strategies have one name")
@@ -366,6 +360,16 @@ class TradingSystemSpec(Spec):
             if unknown:
                 raise ValueError(f"strategy {strategy.name} trades {', '.join(unknown)}, which symbols does not list")
         return self
+
+    def _check_urls(self) -> None:
+        """Keeps a copied URL from trading real money in a mode that promises none."""
+        for url in (self.broker.trading_url, self.broker.trading_stream_url, self.broker.data_stream_url):
+            host = (urlsplit(url).hostname or "") if url else ""
+            alpaca = host == "alpaca.markets" or host.endswith(".alpaca.markets")
+            if alpaca and self.mode is Mode.SIMULATED:
+                raise ValueError(f"mode simulated does not go with Alpaca's own {url}")
+            if host == "api.alpaca.markets" and self.mode is not Mode.LIVE:
+                raise ValueError(f"{url} trades real money, mode {self.mode} does not")
 
 
 class Metadata(BaseModel):

@@ -7,6 +7,7 @@ from tradingmesh.adapters.zmq_market_data import MarketDataPublisher
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.normalise import market_event
+from tradingmesh.runtime.broker_urls import broker_urls
 from tradingmesh.runtime.component import Context, Service
 
 TURN_MAX = 500
@@ -68,7 +69,7 @@ def build(context: Context) -> Service:
         settings.apca_api_key_id,
         settings.apca_api_secret_key.get_secret_value(),
         broker.feed,
-        broker.data_stream_url,
+        broker_urls(settings, context.spec).data_stream,
         context.spec.symbols,
         wake=lambda: loop.call_soon_threadsafe(feed[0].drain_stream),
     )

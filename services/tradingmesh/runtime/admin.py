@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -14,6 +15,7 @@ from tradingmesh.adapters.zmq_sockets import holder_of
 from tradingmesh.core.errors import ConfigError
 
 HUNG_AFTER_S = 5.0
+_STOP_WITHIN_S = 0.1
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
@@ -52,7 +54,8 @@ class Admin:
             raise ConfigError(
                 f"admin port {port} cannot be used: {error.strerror}{holder_of(port)}; set TRADINGMESH_ADMIN_PORT"
             ) from None
-        threading.Thread(target=self._server.serve_forever, name="admin", daemon=True).start()
+        serve = partial(self._server.serve_forever, poll_interval=_STOP_WITHIN_S)
+        threading.Thread(target=serve, name="admin", daemon=True).start()
         return int(self._server.server_port)
 
     def close(self) -> None:
