@@ -1,0 +1,190 @@
+"""The signal generator's decisions: market events -> strategies -> wishes -> signals -> checks -> approved signals.
+
+Nothing here sends: each method returns what is to be done, as effects. One risk check is in flight at a time; signals
+that come meanwhile wait in a bounded queue, and ticks go on. Each wish is answered to its strategy exactly once:
+approved, or refused (by the risk manager, by its silence, by a full queue, or by its own age).
+"""
+
+from collections import deque
+
+import msgspec
+
+from tradingmesh.core.checks import ApprovedSignal, Check, Decision, Refused, RiskCheckRequest, RiskCheckResponse, Stage
+from tradingmesh.core.ids import signal_id
+from tradingmesh.core.market import MarketEvent
+from tradingmesh.core.money import of_e4
+from tradingmesh.core.roster import Heard, Roster, Running, StrategyStopped, Wished
+from tradingmesh.core.signal import Signal
+from tradingmesh.core.strategy import Wish
+
+QUEUE_MAX = 64
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The message a signal came of: its trace, and when it was published (wall time)."""
+
+    trace_id: bytes = b""
+    flags: int = 0
+    published_ns: int = 0
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """To do: send this request to the risk manager."""
+
+    request: RiskCheckRequest
+    origin: Origin
+
+
+class Send(msgspec.Struct, frozen=True):
+    """To do: hand the approved signal to the execution engine. `asked_ns` is when the check was asked for."""
+
+    approved: ApprovedSignal
+    origin: Origin
+    asked_ns: int
+
+
+class Reject(msgspec.Struct, frozen=True):
+    """To do: tell that the signal was refused."""
+
+    signal: Signal
+    refused: Refused
+    origin: Origin
+
+
+Effect = Ask | Send | Reject | StrategyStopped
+
+
+class _Pending(msgspec.Struct, frozen=True):
+    signal: Signal
+    by: Running
+    wish: Wish
+    origin: Origin
+
+
+class _InFlight(msgspec.Struct, frozen=True):
+    pending: _Pending
+    request_id: str
+    asked_ns: int
+    deadline_ns: int
+
+
+class SignalCore:
+    """The signals of one signal generator on their way to approval. Times are wall time in ns.
+
+    `on_event` only tells the strategies; where it returns something, that goes to `ask`. So a tick that moves nobody,
+    as nearly every one, costs neither a reading of the clock nor an object.
+    """
+
+    def __init__(self, roster: Roster, *, epoch: int, timeout_ns: int, valid_for_ns: int) -> None:
+        self._roster = roster
+        self._epoch = epoch
+        self._timeout_ns = timeout_ns
+        self._valid_for_ns = valid_for_ns
+        self._queue: deque[_Pending] = deque()
+        self._in_flight: _InFlight | None = None
+        self.signals = 0
+        self.late_answers = 0
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """Signals without an answer: in flight or queued."""
+        return len(self._queue) + (self._in_flight is not None)
+
+    def on_event(self, event: MarketEvent) -> Heard:
+        """What the strategies of the event's symbol wish: nearly always nothing."""
+        return self._roster.on_event(event)
+
+    def ask(self, heard: Heard, now_ns: int, origin: Origin) -> list[Effect]:
+        """Makes signals of wishes and has them checked, in order. A full queue refuses its oldest."""
+        effects: list[Effect] = []
+        for one in heard:
+            if isinstance(one, Wished):
+                effects += self._queued(_Pending(self._signal(one, now_ns), one.by, one.wish, origin))
+            else:
+                effects.append(one)
+        return effects + self._next(now_ns)
+
+    def on_answer(self, response: RiskCheckResponse, now_ns: int) -> list[Effect]:
+        """Takes the risk manager's answer. One to another request than the one in flight is counted and dropped."""
+        flight = self._in_flight
+        if flight is None or response.request_id != flight.request_id:
+            self.late_answers += 1
+            return []
+        self._in_flight = None
+        return self._settled(flight, response.result, now_ns) + self._next(now_ns)
+
+    def on_time(self, now_ns: int) -> list[Effect]:
+        """Gives up the check in flight once its time is over: no answer is no."""
+        flight = self._in_flight
+        if flight is None or now_ns < flight.deadline_ns:
+            return []
+        self._in_flight = None
+        reason = f"no answer within {self._timeout_ns // 1_000_000} ms"
+        return self._timed_out(flight.pending, reason) + self._next(now_ns)
+
+    def give_up(self) -> list[Effect]:
+        """Refuses all that waits: the generator stops."""
+        flight, self._in_flight = self._in_flight, None
+        waiting = [flight.pending, *self._queue] if flight else list(self._queue)
+        self._queue.clear()
+        return [effect for pending in waiting for effect in self._timed_out(pending, "the signal generator stops")]
+
+    def _signal(self, wished: Wished, now_ns: int) -> Signal:
+        self.signals += 1
+        wish = wished.wish
+        return Signal(
+            signal_id=signal_id(wished.by.name, self._epoch, self.signals),
+            strategy=wished.by.name,
+            symbol=wish.symbol,
+            side=wish.side,
+            quantity=wish.quantity,
+            reference_price=of_e4(wish.reference_price_e4),
+            generated_ns=wished.market_ns,
+            valid_until_ns=now_ns + self._valid_for_ns,
+            order_type=wish.order_type,
+            time_in_force=wish.time_in_force,
+            limit_price=wish.limit_price,
+            stop_price=wish.stop_price,
+            reason=wish.reason,
+        )
+
+    def _queued(self, pending: _Pending) -> list[Effect]:
+        if pending.wish.symbol not in pending.by.symbols:
+            reason = f"{pending.wish.symbol} is not among the symbols of {pending.by.name}"
+            return self._refused(pending, Refused(Check.REQUEST, reason))
+        self._queue.append(pending)
+        if len(self._queue) <= QUEUE_MAX:
+            return []
+        self.dropped += 1
+        return self._timed_out(self._queue.popleft(), f"{QUEUE_MAX} newer signals wait for their check")
+
+    def _next(self, now_ns: int) -> list[Effect]:
+        effects: list[Effect] = []
+        while self._queue and self._in_flight is None:
+            pending = self._queue.popleft()
+            signal = pending.signal
+            if now_ns >= signal.valid_until_ns:
+                effects += self._timed_out(pending, "it waited past its valid-until")
+                continue
+            request_id = f"{signal.signal_id}/signal"
+            request = RiskCheckRequest(request_id, Stage.SIGNAL, signal, signal.reference_price, now_ns)
+            self._in_flight = _InFlight(pending, request_id, now_ns, now_ns + self._timeout_ns)
+            effects.append(Ask(request, pending.origin))
+        return effects
+
+    def _settled(self, flight: _InFlight, result: Decision, now_ns: int) -> list[Effect]:
+        pending = flight.pending
+        if isinstance(result, Refused):
+            return self._refused(pending, result)
+        if now_ns >= pending.signal.valid_until_ns:
+            return self._timed_out(pending, "approved past its valid-until")
+        send = Send(ApprovedSignal(pending.signal, result), pending.origin, flight.asked_ns)
+        return [send, *self._roster.approved(pending.by, pending.wish)]
+
+    def _timed_out(self, pending: _Pending, reason: str) -> list[Effect]:
+        return self._refused(pending, Refused(Check.RISK_CHECK_TIMEOUT, reason))
+
+    def _refused(self, pending: _Pending, refused: Refused) -> list[Effect]:
+        reject = Reject(pending.signal, refused, pending.origin)
+        return [reject, *self._roster.refused(pending.by, pending.wish)]
