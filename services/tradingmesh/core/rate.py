@@ -1,0 +1,57 @@
+"""What was approved lately, by market time: for the order rate and for duplicates."""
+
+from bisect import bisect_right
+from decimal import Decimal
+
+from tradingmesh.core.signal import Signal
+
+MINUTE_NS = 60_000_000_000
+
+OrderKey = tuple[str, str, str, Decimal, str, Decimal | None, Decimal | None]
+
+
+def order_key(signal: Signal) -> OrderKey:
+    """What makes two orders the same order: strategy, symbol, side, quantity, kind and prices."""
+    return (
+        signal.strategy,
+        signal.symbol,
+        signal.side.value,
+        signal.quantity,
+        signal.order_type.value,
+        signal.limit_price,
+        signal.stop_price,
+    )
+
+
+class RecentOrders:
+    """The orders approved within a minute (or the duplicate window, where that is longer), oldest first."""
+
+    def __init__(self) -> None:
+        self.times_ns: list[int] = []
+        self._keys: list[OrderKey] = []
+        self._last_ns: dict[OrderKey, int] = {}
+
+    def within_minute(self, market_ns: int) -> int:
+        """How many were approved in the minute up to `market_ns`."""
+        return len(self.times_ns) - bisect_right(self.times_ns, market_ns - MINUTE_NS)
+
+    def last_ns(self, key: OrderKey) -> int | None:
+        """When an equal order was last approved."""
+        return self._last_ns.get(key)
+
+    def add(self, key: OrderKey, market_ns: int, keep_ns: int) -> None:
+        """Takes an approved order, and forgets those older than `keep_ns`."""
+        if self.times_ns:  # a clock set back must not unsort the list: the order counts as no older than the last one
+            market_ns = max(market_ns, self.times_ns[-1])
+        self._forget(market_ns - keep_ns)
+        self.times_ns.append(market_ns)
+        self._keys.append(key)
+        self._last_ns[key] = market_ns
+
+    def _forget(self, until_ns: int) -> None:
+        count = bisect_right(self.times_ns, until_ns)
+        for time_ns, key in zip(self.times_ns[:count], self._keys[:count], strict=True):
+            if self._last_ns.get(key) == time_ns:
+                del self._last_ns[key]
+        del self.times_ns[:count]
+        del self._keys[:count]

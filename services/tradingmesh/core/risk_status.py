@@ -1,0 +1,92 @@
+"""What the risk manager shows of itself: a picture of the state, ready for JSON."""
+
+from decimal import Decimal
+
+import msgspec
+
+from tradingmesh.contract import TradingState
+from tradingmesh.core.breaker import BreakerState
+from tradingmesh.core.money import EXACT, plain
+from tradingmesh.core.risk_state import RiskState
+from tradingmesh.core.risk_units import text_e9, text_e18
+
+
+class PositionStatus(msgspec.Struct, frozen=True):
+    """One position at its mark. Money and quantities are exact, as text."""
+
+    symbol: str
+    quantity: str
+    cost: str
+    mark: str
+    realised: str
+    unrealised: str
+    working_buys: str
+    working_sells: str
+
+
+class BreakerStatus(msgspec.Struct, frozen=True):
+    """Where the breaker stands, since when (wall time), and why."""
+
+    state: BreakerState
+    since_ns: int
+    reason: str
+
+
+class RiskStatus(msgspec.Struct, frozen=True):
+    """Everything a person asks for first. `trading` is the stricter of the manifest's word and the switch's."""
+
+    trading: TradingState
+    manifest_trading: TradingState
+    switch: TradingState
+    breaker: BreakerStatus
+    cash: str
+    equity: str
+    realised: str
+    unrealised: str
+    day_profit: str
+    gross_notional: str
+    positions: tuple[PositionStatus, ...]
+    working_reservations: int
+    confirmed_reservations: int
+    reports_waiting: int
+    reports_kept: int
+    reports_dropped: int
+
+
+def status_of(state: RiskState) -> RiskStatus:
+    """The picture now."""
+    at = state.breaker.at
+    positions = tuple(_position(state, position.symbol) for position in state.ledger.positions())
+    return RiskStatus(
+        trading=state.trading,
+        manifest_trading=state.manifest_trading,
+        switch=state.switch,
+        breaker=BreakerStatus(at.state, at.since_ns, at.reason),
+        cash=plain(state.ledger.cash),
+        equity=text_e18(state.equity_e18),
+        realised=plain(state.ledger.realised),
+        unrealised=plain(state.ledger.unrealised(state.marks())),
+        day_profit=text_e18(state.day_profit_e18),
+        gross_notional=text_e18(state.gross_e18),
+        positions=positions,
+        working_reservations=len(state.reservations),
+        confirmed_reservations=sum(1 for found in state.reservations if found.confirmed_by),
+        reports_waiting=state.reports.waiting_count,
+        reports_kept=state.reports.kept_count,
+        reports_dropped=state.reports.dropped_count,
+    )
+
+
+def _position(state: RiskState, symbol: str) -> PositionStatus:
+    position, book = state.ledger.position(symbol), state.book(symbol)
+    value: Decimal = EXACT.multiply(position.quantity, book.mark)
+    return PositionStatus(
+        symbol=symbol,
+        quantity=plain(position.quantity),
+        cost=plain(position.cost),
+        mark=text_e9(book.mark_e9),
+        realised=plain(position.realised),
+        unrealised=plain(EXACT.subtract(value, position.cost)),
+        working_buys=text_e9(book.buying_e9),
+        working_sells=text_e9(book.selling_e9),
+    )
