@@ -93,6 +93,7 @@ class Order(msgspec.Struct, frozen=True):
     """One order. `filled_quantity` is what we booked, `reported_quantity` the most that the broker has spoken of.
 
     `reservation_id` is empty for an order that this system did not place. `created_ns` is the broker's time once known.
+    `close_reported` is set when its `OrderClosed` is on its way, so that there is one.
     """
 
     client_order_id: str
@@ -112,6 +113,7 @@ class Order(msgspec.Struct, frozen=True):
     status: OrderStatus = OrderStatus.INTENDED
     filled_quantity: Decimal = ZERO
     reported_quantity: Decimal = ZERO
+    close_reported: bool = False
 
     @property
     def terminal(self) -> bool:

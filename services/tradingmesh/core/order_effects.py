@@ -1,0 +1,122 @@
+"""What the order table is told by the broker, and what it wants done. Shells do it in the order given.
+
+What `Save` and `Send` carry is on disk before anything after it leaves the process: a `Submit` never overtakes its
+intent, a report is never pushed before it is durable.
+"""
+
+import msgspec
+
+from tradingmesh.core.checks import RiskCheckRequest
+from tradingmesh.core.fills import Report
+from tradingmesh.core.order_record import Order, OrderUpdate
+
+
+class SubmitRefused(msgspec.Struct, frozen=True, tag="submit-refused"):
+    """The broker said no to a new order: it does not exist there."""
+
+    client_order_id: str
+    reason: str
+
+
+class SubmitUnanswered(msgspec.Struct, frozen=True, tag="submit-unanswered"):
+    """Whether the broker has the order could not be found out: only a reconciliation can tell."""
+
+    client_order_id: str
+    reason: str
+
+
+class SubmitAnswered(msgspec.Struct, frozen=True, tag="submit-answered"):
+    """The broker has the order: its own words about it."""
+
+    update: OrderUpdate
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
+    """What the broker says when asked for everything since a time of its own: orders first, then fills.
+
+    Asked in that order, the fills are never behind the orders. `missing` are the client order ids that were asked for
+    and that it does not know; `broker_ns` is its clock before the first question.
+    """
+
+    broker_ns: int
+    orders: tuple[OrderUpdate, ...]
+    fills: tuple[OrderUpdate, ...]
+    missing: tuple[str, ...] = ()
+
+
+class SnapshotFailed(msgspec.Struct, frozen=True, tag="snapshot-failed"):
+    """The broker could not be asked."""
+
+    reason: str
+
+
+class StreamState(msgspec.Struct, frozen=True, tag="stream-state"):
+    """The broker's order stream: `problem` is empty while it listens, from that moment on."""
+
+    problem: str
+
+
+class UpdateUnreadable(msgspec.Struct, frozen=True, tag="update-unreadable"):
+    """The stream brought something that cannot be read as an order update: what it told must be asked for."""
+
+    reason: str
+
+
+BrokerEvent = (
+    OrderUpdate
+    | SubmitRefused
+    | SubmitUnanswered
+    | SubmitAnswered
+    | Snapshot
+    | SnapshotFailed
+    | StreamState
+    | UpdateUnreadable
+)
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Ask the risk manager, at stage ORDER."""
+
+    request: RiskCheckRequest
+
+
+class Save(msgspec.Struct, frozen=True):
+    """Keep the order on disk as it is now."""
+
+    order: Order
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Put the report into the outbox, and push it until it is acknowledged."""
+
+    report: Report
+
+
+class Submit(msgspec.Struct, frozen=True):
+    """The order is approved, and ready for the broker."""
+
+    order: Order
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Ask the broker to cancel the order."""
+
+    order: Order
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Publish a system event of this type."""
+
+    type_: type
+    trace_id: str
+    fields: dict[str, object]
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Count `what`, and log its details: something that a person may want to look into."""
+
+    what: str
+    detail: str
+
+
+Effect = Ask | Save | Send | Submit | Cancel | Tell | Notice
