@@ -1,11 +1,13 @@
 """A component's settings: the environment, and one mounted file that is the `TradingSystem` manifest itself."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tradingmesh.contract import ADMIN_PORT, Component, TradingSystem, TradingSystemSpec
 from tradingmesh.core.errors import ConfigError
@@ -28,7 +30,7 @@ class Settings(BaseSettings):
     admin_port: Annotated[int, Field(ge=0, le=65535)] = ADMIN_PORT
     simulator_port: Annotated[int, Field(ge=0, le=65535)] = 8900
     control_token: SecretStr = SecretStr("")
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     strategy_path: Path | None = None
     apca_api_key_id: str = Field(default="", validation_alias="APCA_API_KEY_ID")
     apca_api_secret_key: SecretStr = Field(default=SecretStr(""), validation_alias="APCA_API_SECRET_KEY")
@@ -39,7 +41,12 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise ConfigError(f"environment: {_sentence(error)}") from None
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        variable = name if name.isupper() else f"TRADINGMESH_{name.upper()}"
+        raise ConfigError(f"environment: {variable}: {_what(first)} (got {os.environ.get(variable)!r})") from None
+    except SettingsError as error:
+        raise ConfigError(f"environment: {error}: JSON belongs there") from None
 
 
 def load_manifest(path: Path) -> TradingSystem:
@@ -66,7 +73,7 @@ def parse_manifest(content: Any, *, source: str) -> TradingSystem:
     try:
         return TradingSystem.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_sentence(error)}") from None
+        raise ConfigError(f"{source}: {_sentence(error, content)}") from None
 
 
 def reread_spec(path: Path) -> TradingSystemSpec:
@@ -74,13 +81,34 @@ def reread_spec(path: Path) -> TradingSystemSpec:
     return load_manifest(path).spec
 
 
-def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=True)[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in {"function-after", "constrained-str"})
-    what = first["msg"].removeprefix("Value error, ")
-    got = first.get("input")
-    if first["type"] == "extra_forbidden":
-        return f"{where}: unknown field"
-    if first["type"] == "missing":
-        return f"{where}: missing"
-    return f"{where}: {what}" + (f" (got {got!r})" if isinstance(got, str | int | float) else "")
+def _sentence(error: ValidationError, content: Any) -> str:
+    errors = error.errors(include_url=False, include_input=True)
+    where = _path(errors[0]["loc"], content)
+    # Where a field may be one thing or another, each is an error of its own.
+    whats = dict.fromkeys(_what(e) for e in errors if _path(e["loc"], content) == where)
+    got = errors[0].get("input")
+    worth_telling = isinstance(got, str | int | float) and errors[0]["type"] != "extra_forbidden"
+    told = any(repr(got) in what for what in whats)
+    return f"{where}: {', or '.join(whats)}" + (f" (got {got!r})" if worth_telling and not told else "")
+
+
+def _what(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            return "unknown field"
+        case "missing":
+            return "missing"
+        case "model_type" | "dict_type":
+            return "a mapping belongs here"
+    return error["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ", 1)
+
+
+def _path(location: tuple[int | str, ...], content: Any) -> str:
+    """The field as the manifest writes it: pydantic also names its own branches, which are not in the content."""
+    path, at = "", content
+    for number, part in enumerate(location):
+        if isinstance(at, list) and isinstance(part, int) and part < len(at):
+            path, at = f"{path}[{part}]", at[part]
+        elif isinstance(at, dict) and (part in at or number == len(location) - 1) and part != "[key]":
+            path, at = f"{path}.{part}", at.get(part)
+    return path.removeprefix(".")
