@@ -6,6 +6,7 @@ approved, or refused (by the risk manager, by its silence, by a full queue, or b
 """
 
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -77,6 +78,7 @@ class SignalCore:
 
     def __init__(self, roster: Roster, *, epoch: int, timeout_ns: int, valid_for_ns: int) -> None:
         self._roster = roster
+        self.on_event: Callable[[MarketEvent], Heard] = roster.on_event
         self._epoch = epoch
         self._timeout_ns = timeout_ns
         self._valid_for_ns = valid_for_ns
@@ -90,10 +92,6 @@ class SignalCore:
     def waiting(self) -> int:
         """Signals without an answer: in flight or queued."""
         return len(self._queue) + (self._in_flight is not None)
-
-    def on_event(self, event: MarketEvent) -> Heard:
-        """What the strategies of the event's symbol wish: nearly always nothing."""
-        return self._roster.on_event(event)
 
     def ask(self, heard: Heard, now_ns: int, origin: Origin) -> list[Effect]:
         """Makes signals of wishes and has them checked, in order. A full queue refuses its oldest."""
