@@ -41,7 +41,7 @@ def spec(**limits: Any) -> TradingSystemSpec:
         "maxOrdersPerMinute": 6,
         "priceCollarPercent": "10",
         "maxQuoteAge": "5s",
-        "duplicateWindow": "1s",
+        "duplicateWindow": "20s",
     }
     broker = {"commissionPerShare": str(PER_SHARE)}
     return TradingSystemSpec.model_validate(
@@ -57,7 +57,7 @@ def played(tape: Iterable[Tick], system: TradingSystemSpec, strategy: Strategy |
 class Reference:
     """The same run, written down as plainly as possible: floats for the averages, fractions for the money.
 
-    It knows the two checks that these runs can meet: no equal order within a second, and six orders a minute.
+    It knows the two checks that these runs can meet: no equal order within 20 seconds, and six orders a minute.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Reference:
             self.pause[symbol] = SLOW
 
     def passes(self, now_ns: int, symbol: str, side: str) -> bool:
-        if any(now_ns - at < SECOND_NS for at, *order in self.orders if order == [symbol, side]):
+        if any(now_ns - at < 20 * SECOND_NS for at, *order in self.orders if order == [symbol, side]):
             self.refused[Check.DUPLICATE] += 1
             return False
         if sum(now_ns - at < 60 * SECOND_NS for at, _, _ in self.orders) >= 6:
