@@ -1,0 +1,193 @@
+"""The outbox on disk: what was committed is there after a crash, and nothing is there twice."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tradingmesh.adapters.outbox_sqlite import KEEP_NS, Outbox
+from tradingmesh.core.errors import JournalError
+from tradingmesh.core.fills import Fill, OrderClosed, Report
+from tradingmesh.core.order_record import Order, OrderStatus
+from tradingmesh.core.signal import Side
+
+BORN = 1_700_000_000_123_456_789
+
+
+def order(client: str = "c-1", status: OrderStatus = OrderStatus.NEW, order_id: str = "b-1") -> Order:
+    return Order(client, "IBM", Side.BUY, Decimal(100), 1, order_id=order_id, status=status)
+
+
+def fill(sequence: int, cumulative: int, fill_id: str = "", client: str = "c-1") -> Report:
+    body = Fill(
+        fill_id or f"x{cumulative}", "b-1", client, "IBM", Side.BUY, Decimal(10), Decimal("9.5"), Decimal(cumulative), 5
+    )
+    return Report(7, sequence, "r-1", body, "t")
+
+
+def closed(sequence: int) -> Report:
+    return Report(7, sequence, "r-1", OrderClosed("b-1", "c-1", "IBM", "filled", Decimal(20), 6), "t")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.db"
+
+
+def test_comes_back_after_a_crash(path: Path) -> None:
+    """Reopened without a clean close: orders, unacknowledged reports, sequences, keys and the epoch are there."""
+    outbox = Outbox(path, BORN)
+    outbox.save(order(), 1)
+    outbox.save(order("c-2", OrderStatus.INTENDED, ""), 1)
+    outbox.put(fill(1, 10), 1)
+    outbox.put(fill(2, 20), 1)
+    outbox.put(closed(3), 1)
+    outbox.ack("IBM", 1)
+    outbox.set_number("synced", 42)
+    outbox.commit()
+    outbox.put(fill(4, 30), 1)
+    outbox._db.close()
+    again = Outbox(path, BORN + 10**12)
+    assert again.epoch == outbox.epoch == BORN // 1_000_000
+    assert list(again.unacked()) == [fill(2, 20), closed(3)]
+    assert again.sequences() == {"IBM": 3}
+    orders = {found.client_order_id: sorted(keys) for found, keys in again.open_orders()}
+    assert orders == {"c-1": ["=10", "=20", "x10", "x20"], "c-2": []}
+    assert again.number("synced") == 42
+
+
+@pytest.mark.parametrize("twice", [fill(2, 99, "x10"), fill(2, 10, "other"), fill(1, 20)])
+def test_the_file_refuses_a_fill_twice(path: Path, twice: Report) -> None:
+    """By fill id, by the order's progress, by sequence: and then nothing of the group is written."""
+    outbox = Outbox(path, BORN)
+    outbox.put(fill(1, 10), 1)
+    outbox.commit()
+    outbox.save(order(), 1)
+    outbox.put(twice, 1)
+    with pytest.raises(JournalError, match="UNIQUE"):
+        outbox.commit()
+    assert list(outbox.unacked()) == [fill(1, 10)]
+    assert outbox.open_orders() == []
+
+
+def test_commit_that_failed_can_be_repeated(path: Path) -> None:
+    """What could not be written waits, and is written when there is room again."""
+    outbox = Outbox(path, BORN)
+    (pages,) = outbox._db.execute("PRAGMA page_count").fetchone()
+    outbox._db.execute(f"PRAGMA max_page_count = {pages}")
+    for number in range(1, 101):
+        outbox.put(fill(number, number * 10), 1)
+    with pytest.raises(JournalError, match="full"):
+        outbox.commit()
+    assert outbox.waiting == 200
+    outbox._db.execute("PRAGMA max_page_count = 100000")
+    outbox.commit()
+    assert outbox.waiting == 0
+    assert len(list(outbox.unacked())) == 100
+
+
+def test_closed_order_is_found_by_either_id(path: Path) -> None:
+    """A late fill finds its order, which is no longer among the open ones."""
+    outbox = Outbox(path, BORN)
+    outbox.save(order(status=OrderStatus.CANCELED), 1)
+    outbox.put(fill(1, 10), 1)
+    outbox.commit()
+    assert outbox.open_orders() == []
+    for found in (outbox.find("b-1", ""), outbox.find("", "c-1")):
+        assert found is not None
+        assert (found[0], sorted(found[1])) == (order(status=OrderStatus.CANCELED), ["=10", "x10"])
+    assert outbox.find("", "") is None
+
+
+def test_prune_keeps_what_is_needed(path: Path) -> None:
+    """Old acknowledged reports and closed orders go; unacknowledged ones, open ones and the sequences stay."""
+    outbox = Outbox(path, BORN)
+    outbox.save(order("c-1", OrderStatus.CANCELED), 1)
+    outbox.save(order("c-2"), 1)
+    outbox.put(fill(1, 10), 1)
+    outbox.put(fill(2, 20), 1)
+    outbox.ack("IBM", 1)
+    outbox.ack("IBM", 2)
+    outbox.put(fill(3, 30), 1)
+    outbox.prune(KEEP_NS + 2)
+    outbox.commit()
+    assert outbox.find("", "c-1") is None
+    assert outbox.find("", "c-2") is not None
+    assert list(outbox.unacked()) == [fill(3, 30)]
+    assert outbox.sequences() == {"IBM": 3}
+    outbox.put(fill(4, 10), 1)
+    outbox.commit()
+
+
+def test_second_engine_is_refused(path: Path) -> None:
+    """One process holds the file."""
+    outbox = Outbox(path, BORN)
+    probe = "import pathlib, sys; from tradingmesh.adapters import outbox_sqlite as o; "
+    probe += "o._LOCK_WAIT_S = 0.05; o.Outbox(pathlib.Path(sys.argv[1]), 1)"
+    command = [sys.executable, "-c", probe, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode != 0
+    assert "another execution engine has it" in done.stderr
+    outbox.close()
+
+
+@pytest.mark.parametrize("damage", ["text", "flipped", "version"])
+def test_damage_is_named(path: Path, damage: str) -> None:
+    """What is no outbox, a damaged one, and one of another version are refused."""
+    outbox = Outbox(path, BORN)
+    for number in range(1, 200):
+        outbox.put(fill(number, number * 10), 1)
+    outbox.commit()
+    outbox.close()
+    if damage == "text":
+        path.write_text("this is no database, and long enough to be looked at " * 50)
+    elif damage == "flipped":
+        raw = bytearray(path.read_bytes())
+        raw[4096:12288] = b"\x5a" * 8192
+        path.write_bytes(raw)
+    else:
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+    with pytest.raises(JournalError, match=r"outbox\.db"):
+        Outbox(path, BORN)
+
+
+_WRITER = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[2])
+from test_outbox import fill
+from tradingmesh.adapters.outbox_sqlite import Outbox
+outbox = Outbox(pathlib.Path(sys.argv[1]), 1)
+number = 0
+while True:
+    for _ in range(3):
+        number += 1
+        outbox.put(fill(number, number * 10), 1)
+    outbox.commit()
+    print(number, flush=True)
+"""
+
+
+def test_killed_writer_loses_nothing_it_had_committed(path: Path) -> None:
+    """`kill -9` in the middle of writing: every group that was committed is whole, and no group is torn."""
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", _WRITER, str(path), here]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        said = 0
+        while said < 300:
+            said = int(writer.stdout.readline())
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.stdout.read().splitlines(keepends=True)
+    said = max([said, *(int(line) for line in rest if line.endswith("\n"))])
+    outbox = Outbox(path, BORN)
+    numbers = [report.symbol_sequence for report in outbox.unacked()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= said
+    assert len(numbers) % 3 == 0
+    assert outbox.sequences() == {"IBM": len(numbers)}
