@@ -45,5 +45,8 @@ class Journal(Protocol):
     def commit(self) -> None:
         """Everything appended is on disk. Raises `JournalError` where it cannot be."""
 
+    def flush(self) -> None:
+        """Everything appended survives this process, though not the machine's power; cheap. Raises `JournalError`."""
+
     def replay(self) -> Iterator[bytes]:
         """Every record that was committed, in order. Raises `JournalError` naming a damaged one."""
