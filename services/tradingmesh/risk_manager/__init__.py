@@ -1,0 +1,1 @@
+"""The risk manager: every order is checked here, and every fill is booked here."""

@@ -1,0 +1,128 @@
+"""The risk-manager: checks orders, books fills, holds the kill switch. One loop, one core, one journal."""
+
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from tradingmesh.adapters.journal_sqlite import SqliteJournal
+from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber
+from tradingmesh.contract import Channel, Mode, TradingSystemSpec
+from tradingmesh.core.breaker import BreakerState
+from tradingmesh.core.market import MarketEvent, Quote, Trade
+from tradingmesh.core.risk import RiskCore
+from tradingmesh.core.risk_records import decode
+from tradingmesh.risk_manager.check_desk import CheckDesk
+from tradingmesh.risk_manager.control_desk import ControlDesk
+from tradingmesh.risk_manager.limits_file import LimitsFile
+from tradingmesh.risk_manager.recorder import Recorder
+from tradingmesh.risk_manager.report_desk import ReportDesk
+from tradingmesh.runtime.component import Context, Service
+
+JOURNAL = "risk.journal"
+ADVANCE_S = 0.1
+STATUS_S = 0.5
+RELOAD_S = 1.0
+_BREAKER_LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+
+
+class RiskManager:
+    """Wires the core to its sockets. Ready once the journal is read."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._now_ns = context.clock.now_ns
+        self._core = core_of(context.spec)
+        self._journal = SqliteJournal(context.data_dir / JOURNAL)
+        self._core.restore(decode(raw) for raw in self._journal.replay())
+        self._recorder = Recorder(context, self._core, self._journal)
+        self._limits = LimitsFile(context.settings.system_file, self._core, context.log)
+        self._checks = CheckDesk(context, self._core)
+        self._reports = ReportDesk(context, self._core)
+        self._control = ControlDesk(context, self._core, self._checks, self._recorder)
+        self._ticks = self._hear_ticks()
+        self._received_ns = 0
+        self._status = self._control.status()
+        self._begin()
+
+    def ready(self) -> list[str]:
+        """Not ready while the mounted manifest is wrong."""
+        return [self._limits.problem] if self._limits.problem else []
+
+    def status(self) -> dict[str, Any]:
+        """The state of half a second ago at most: another thread asks, and must not touch the state itself."""
+        return {**self._status, "limits_problem": self._limits.problem, "limits_reloads": self._limits.reloads}
+
+    def drain(self) -> None:
+        """Books what has arrived and answers it; then all of the journal is on disk."""
+        self._reports.drain()
+        self._end_turn()
+        self._journal.commit()
+
+    def _hear_ticks(self) -> MarketDataSubscriber:
+        socket = self._context.sockets.sub(Channel.MARKET_DATA, self._context.spec.symbols)
+        ticks = MarketDataSubscriber(socket, self._on_tick, self._context.metrics, self._context.on_gap())
+        self._context.loop.on_readable(socket, self._drain_ticks)
+        return ticks
+
+    def _begin(self) -> None:
+        loop, metrics = self._context.loop, self._context.metrics
+        loop.every(ADVANCE_S, lambda: self._core.advance(self._now_ns()))
+        loop.every(STATUS_S, self._refresh_status)
+        loop.every(RELOAD_S, self._limits.reload_if_changed)
+        loop.after_turn(self._end_turn)
+        state = self._core.state
+        metrics.gauge("reservations", "Orders approved and not ended.", lambda: len(state.reservations))
+        metrics.gauge("breaker", "Circuit breaker: 0 Closed, 1 HalfOpen, 2 Open.", self._breaker_level)
+        for name in ("cash", "equity", "realised", "unrealised", "day_profit", "gross_notional"):
+            metrics.gauge(f"ledger_{name}", f"The ledger's {name}.", partial(self._figure, name))
+        for symbol in self._context.spec.symbols:
+            metrics.gauge("position", "Position held.", partial(self._held, symbol), symbol=symbol)
+
+    def _drain_ticks(self) -> None:
+        self._received_ns = self._now_ns()
+        self._ticks.drain()
+
+    def _on_tick(self, event: MarketEvent, delivery: Delivery) -> None:
+        # A last value sent again to a late joiner is as old as its first publication, and so is one that waited here.
+        received_ns = min(self._received_ns, delivery.timestamp_ns)
+        if isinstance(event, Quote):
+            self._core.on_quote(event, received_ns)
+        elif isinstance(event, Trade):
+            self._core.on_trade(event, received_ns)
+
+    def _end_turn(self) -> None:
+        self._recorder.write()
+        self._reports.answer()
+
+    def _refresh_status(self) -> None:
+        self._status = self._control.status()
+
+    def _breaker_level(self) -> float:
+        return _BREAKER_LEVELS[self._core.state.breaker.state]
+
+    def _figure(self, name: str) -> float:
+        return float(self._status[name])
+
+    def _held(self, symbol: str) -> float:
+        return float(self._core.state.ledger.position(symbol).quantity)
+
+
+def core_of(spec: TradingSystemSpec) -> RiskCore:
+    """The core of a manifest.
+
+    In mode simulated the market's time is the tape's and cash begins with the simulator's account; otherwise time is
+    the wall's and cash begins at 0, so that it shows what this system earned and spent.
+    """
+    simulated = spec.mode is Mode.SIMULATED
+    return RiskCore(
+        spec.risk_limits,
+        spec.circuit_breaker,
+        spec.broker.simulator.cash if simulated else Decimal(0),
+        spec.trading,
+        market_clock="tape" if simulated else "wall",
+    )
+
+
+def build(context: Context) -> Service:
+    """The risk manager of this mesh. Raises `JournalError` where its journal is damaged or held by another process."""
+    return RiskManager(context)

@@ -1,0 +1,60 @@
+"""Brings what the core decided onto disk, and tells of it."""
+
+from tradingmesh.core.breaker import BreakerMoved, BreakerState
+from tradingmesh.core.events import CircuitBreakerReset, CircuitBreakerTripped
+from tradingmesh.core.risk import RiskCore
+from tradingmesh.core.risk_records import Confirmed, Expired, ReportKept, Reserved, RiskRecord, encode
+from tradingmesh.ports import Journal
+from tradingmesh.runtime.component import Context
+
+_FLUSHED = (Reserved, Confirmed, Expired)
+
+
+class Recorder:
+    """Writes the core's records, one transaction a turn.
+
+    Approvals are flushed after their reply went out, not before: an approval lost with the process is refused when its
+    order asks again, so the loss can stop an order but never let a wrong one through. All else (fills above all) is
+    committed to disk before anybody is answered.
+    """
+
+    def __init__(self, context: Context, core: RiskCore, journal: Journal) -> None:
+        self._core = core
+        self._journal = journal
+        self._events = context.events
+        self._log = context.log
+        self._written = context.metrics.counter("journal_records", "Records written to the journal.")
+        self._kept = context.metrics.counter("reports_set_aside", "Reports that cannot be booked, kept with a reason.")
+
+    def write(self) -> None:
+        """Writes what was decided since the last call; afterwards it may be told. Raises `JournalError`."""
+        records = self._core.take_records()
+        if not records:
+            return
+        for record in records:
+            self._journal.append(encode(record))
+        if all(isinstance(record, _FLUSHED) for record in records):
+            self._journal.flush()
+        else:
+            self._journal.commit()
+        self._written.inc(len(records))
+        for record in records:
+            self._tell(record)
+
+    def _tell(self, record: RiskRecord) -> None:
+        if isinstance(record, BreakerMoved):
+            self._log.warning("circuit breaker", state=record.state.value, reason=record.reason)
+            if record.state is BreakerState.OPEN:
+                self._events.emit(CircuitBreakerTripped, reason=record.reason)
+            elif record.state is BreakerState.CLOSED:
+                self._events.emit(CircuitBreakerReset, reason=record.reason)
+        elif isinstance(record, ReportKept):
+            self._kept.inc()
+            report = record.booked.report
+            self._log.error(
+                "report set aside",
+                symbol=report.body.symbol,
+                symbol_sequence=report.symbol_sequence,
+                reason=record.reason,
+                trace_id=report.trace_id,
+            )
