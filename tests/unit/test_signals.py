@@ -71,8 +71,23 @@ def test_a_wish_becomes_a_checked_and_then_a_sent_signal() -> None:
     (send,) = answer(signals, ask, APPROVED, 9)
     assert isinstance(send, Send)
     assert (send.approved.signal, send.approved.approval) == (signal, APPROVED)
-    assert (send.origin, send.asked_ns) == (ORIGIN, 5)
-    assert (strategy.approved, strategy.refused, signals.waiting) == (strategy.wished, [], 0)
+    assert send.origin == ORIGIN
+    assert (strategy.approved, signals.waiting) == ([], 0)
+    assert signals.sent(send, delivered=True) == []
+    assert (strategy.approved, strategy.refused) == (strategy.wished, [])
+
+
+def test_what_nobody_takes_is_refused() -> None:
+    """Approved but not delivered is not believed done: the strategy hears of a refusal, and of nothing else."""
+    strategy = Eager()
+    signals = core(strategy)
+    (ask,) = tick(signals)
+    (send,) = answer(signals, ask, APPROVED)
+    assert isinstance(send, Send)
+    (reject,) = signals.sent(send, delivered=False)
+    assert isinstance(reject, Reject)
+    assert (reject.refused.check, reject.signal) == (Check.DELIVERY, send.approved.signal)
+    assert (strategy.approved, strategy.refused) == ([], strategy.wished)
 
 
 def test_a_refusal_is_told_and_not_sent() -> None:
@@ -248,7 +263,7 @@ def test_each_hears_its_symbols_and_nothing_else() -> None:
     assert not any(heard)
 
 
-@given(st.lists(st.sampled_from(["tick", "approve", "refuse", "wait", "late"]), max_size=60))
+@given(st.lists(st.sampled_from(["tick", "approve", "undelivered", "refuse", "wait", "late"]), max_size=60))
 def test_each_wish_is_answered_exactly_once(steps: list[str]) -> None:
     """Whatever happens, each wish is approved or refused once, and exactly the approved ones are sent."""
     strategy = Eager()
@@ -260,14 +275,17 @@ def test_each_wish_is_answered_exactly_once(steps: list[str]) -> None:
         now_ns += 300 * MS
         if step == "tick":
             effects = tick(signals, now_ns)
-        elif step in ("approve", "refuse") and asked:
-            effects = answer(signals, asked[-1], APPROVED if step == "approve" else REFUSED, now_ns)
+        elif step in ("approve", "undelivered", "refuse") and asked:
+            effects = answer(signals, asked[-1], REFUSED if step == "refuse" else APPROVED, now_ns)
         elif step == "late" and asked:
             effects = answer(signals, asked[0], APPROVED, now_ns)
         else:
             effects = signals.on_time(now_ns)
         asked += [effect for effect in effects if isinstance(effect, Ask)]
-        sent += [effect.approved.signal.quantity for effect in effects if isinstance(effect, Send)]
+        for send in [effect for effect in effects if isinstance(effect, Send)]:
+            delivered = step == "approve"
+            signals.sent(send, delivered=delivered)
+            sent += [send.approved.signal.quantity] if delivered else []
     signals.give_up()
     assert sorted(w.quantity for w in strategy.approved + strategy.refused) == [w.quantity for w in strategy.wished]
     assert sent == [w.quantity for w in strategy.approved]

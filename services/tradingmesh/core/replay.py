@@ -97,6 +97,7 @@ class _Replay:
                 response = RiskCheckResponse(effect.request.request_id, decision, 0, now_ns)
                 effects += self._signals.on_answer(response, now_ns)
             elif isinstance(effect, Send):
+                effects += self._signals.sent(effect, delivered=True)
                 self._execute(effect, now_ns)
             elif isinstance(effect, Reject):
                 self._count_refusal(effect.refused.check)

@@ -2,7 +2,8 @@
 
 Nothing here sends: each method returns what is to be done, as effects. One risk check is in flight at a time; signals
 that come meanwhile wait in a bounded queue, and ticks go on. Each wish is answered to its strategy exactly once:
-approved, or refused (by the risk manager, by its silence, by a full queue, or by its own age).
+approved and sent, or refused (by the risk manager, by its silence, by a full queue, by its own age, or because nobody
+took it).
 """
 
 from collections import deque
@@ -37,11 +38,12 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Send(msgspec.Struct, frozen=True):
-    """To do: hand the approved signal to the execution engine. `asked_ns` is when the check was asked for."""
+    """To do: hand the approved signal to the execution engine, then say with `sent` how that went."""
 
     approved: ApprovedSignal
     origin: Origin
-    asked_ns: int
+    by: Running
+    wish: Wish
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -65,7 +67,6 @@ class _Pending(msgspec.Struct, frozen=True):
 class _InFlight(msgspec.Struct, frozen=True):
     pending: _Pending
     request_id: str
-    asked_ns: int
     deadline_ns: int
 
 
@@ -110,7 +111,14 @@ class SignalCore:
             self.late_answers += 1
             return []
         self._in_flight = None
-        return self._settled(flight, response.result, now_ns) + self._next(now_ns)
+        return self._settled(flight.pending, response.result, now_ns) + self._next(now_ns)
+
+    def sent(self, send: Send, *, delivered: bool) -> list[Effect]:
+        """Takes whether the execution engine could be handed the signal. Where not, it is refused: it would be late."""
+        if delivered:
+            return list(self._roster.approved(send.by, send.wish))
+        pending = _Pending(send.approved.signal, send.by, send.wish, send.origin)
+        return self._refused(pending, Refused(Check.DELIVERY, "no execution engine takes orders now"))
 
     def on_time(self, now_ns: int) -> list[Effect]:
         """Gives up the check in flight once its time is over: no answer is no."""
@@ -167,18 +175,17 @@ class SignalCore:
                 continue
             request_id = f"{signal.signal_id}/signal"
             request = RiskCheckRequest(request_id, Stage.SIGNAL, signal, signal.reference_price, now_ns)
-            self._in_flight = _InFlight(pending, request_id, now_ns, now_ns + self._timeout_ns)
+            self._in_flight = _InFlight(pending, request_id, now_ns + self._timeout_ns)
             effects.append(Ask(request, pending.origin))
         return effects
 
-    def _settled(self, flight: _InFlight, result: Decision, now_ns: int) -> list[Effect]:
-        pending = flight.pending
+    def _settled(self, pending: _Pending, result: Decision, now_ns: int) -> list[Effect]:
         if isinstance(result, Refused):
             return self._refused(pending, result)
         if now_ns >= pending.signal.valid_until_ns:
             return self._timed_out(pending, "approved past its valid-until")
-        send = Send(ApprovedSignal(pending.signal, result), pending.origin, flight.asked_ns)
-        return [send, *self._roster.approved(pending.by, pending.wish)]
+        approved = ApprovedSignal(pending.signal, result)
+        return [Send(approved, pending.origin, pending.by, pending.wish)]
 
     def _timed_out(self, pending: _Pending, reason: str) -> list[Effect]:
         return self._refused(pending, Refused(Check.RISK_CHECK_TIMEOUT, reason))

@@ -1,0 +1,1 @@
+"""The feature engine: the features of every symbol, published as they change."""

@@ -1,0 +1,1 @@
+"""The signal generator: strategies over market data, each signal risk-checked before it is handed on."""
