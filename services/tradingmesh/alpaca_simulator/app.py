@@ -1,0 +1,117 @@
+"""The simulator put together: the tape plays into the market, the exchange and the streams, all on one port."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from tradingmesh.alpaca_simulator import data_rest
+from tradingmesh.alpaca_simulator.account import Account
+from tradingmesh.alpaca_simulator.account_rest import AccountRest
+from tradingmesh.alpaca_simulator.data_stream import DataStream
+from tradingmesh.alpaca_simulator.exchange import Exchange
+from tradingmesh.alpaca_simulator.http import BODY_MAX_BYTES, Keys, RateLimit, answer, gate
+from tradingmesh.alpaca_simulator.market import Market
+from tradingmesh.alpaca_simulator.order_rest import OrderRest
+from tradingmesh.alpaca_simulator.orders import Execution
+from tradingmesh.alpaca_simulator.player import Player, Speed
+from tradingmesh.alpaca_simulator.times import rfc3339
+from tradingmesh.alpaca_simulator.trading_stream import TradingStream
+from tradingmesh.core.market import Bar, MarketEvent
+from tradingmesh.core.money import plain
+from tradingmesh.ports import Tape
+from tradingmesh.telemetry.logs import Logger
+from tradingmesh.telemetry.metrics import Metrics
+
+_OPEN_TO_ALL = frozenset({"/stream", "/v2/{feed}", "/simulator/state", "/simulator/start"})
+
+
+class Telemetry(NamedTuple):
+    """Where the simulator tells how it is."""
+
+    metrics: Metrics
+    log: Logger
+
+
+class Simulator:
+    """One broker with one account and one tape.
+
+    The tape starts with the first subscription to the market data stream, or with POST /simulator/start. Market time
+    begins at the tape's first event.
+    """
+
+    def __init__(
+        self, tape: Tape, symbols: Sequence[str], speed: Speed, account: Account, name: str, keys: Keys, to: Telemetry
+    ) -> None:
+        first = next(iter(tape), None)
+        self.market = Market()
+        self.exchange = Exchange(symbols, account, name, first.timestamp_ns if first else 0)
+        self.trading_stream = TradingStream(keys, to.metrics)
+        self.data_stream = DataStream(self.market, {keys.key_id: keys.secret_key})
+        self.player = Player(tape, speed, self._on_event, self.data_stream.subscribed)
+        to.metrics.gauge("tape_events", "Events of the tape played so far.", lambda: self.player.progress.published)
+        to.metrics.gauge("open_orders", "Orders that can still trade.", lambda: len(self.exchange.orders.open()))
+
+    def application(self, limit: RateLimit, keys: Keys, to: Telemetry) -> web.Application:
+        """The HTTP application with every path, trading, market data and the simulator's own."""
+        app = web.Application(
+            middlewares=[gate(keys, _OPEN_TO_ALL, limit, to.metrics, to.log)], client_max_size=BODY_MAX_BYTES
+        )
+        app.add_routes(OrderRest(self.exchange, self.trading_stream.publish).routes())
+        app.add_routes(AccountRest(self.exchange).routes())
+        app.add_routes(data_rest.routes(self.market))
+        app.add_routes(self.data_stream.routes())
+        app.add_routes([web.get("/stream", self.trading_stream.serve)])
+        app.add_routes([web.get("/simulator/state", self._state), web.post("/simulator/start", self._start)])
+        app.on_shutdown.append(self._close_streams)
+        return app
+
+    def state(self) -> dict[str, Any]:
+        """The broker's own books, for whoever compares: cash, positions, every fill, and how far the tape is."""
+        exchange, progress = self.exchange, self.player.progress
+        return {
+            "cash": plain(exchange.account.cash),
+            "commissions": plain(exchange.account.commissions),
+            "positions": {symbol: plain(held.quantity) for symbol, held in exchange.account.positions().items()},
+            "orders": {"taken": len(exchange.orders), "open": len(exchange.orders.open())},
+            "fills": [_fill(execution) for execution in exchange.executions],
+            "tape": {
+                "published": progress.published,
+                "total": progress.total,
+                "market_time": rfc3339(exchange.now_ns),
+                "done": self.player.done.is_set(),
+            },
+        }
+
+    async def _on_event(self, event: MarketEvent) -> None:
+        if isinstance(event, Bar):
+            return  # a tape's own bars: the market makes its bars of trades
+        self.market.record(event)
+        updates = self.exchange.on_market_event(event)
+        if updates:
+            self.trading_stream.publish(updates)
+        await self.data_stream.publish(event)
+
+    async def _state(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
+        return answer(self.state())
+
+    async def _start(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
+        self.data_stream.subscribed.set()
+        return answer({"started": True})
+
+    async def _close_streams(self, app: web.Application) -> None:  # noqa: ARG002 - the shape of a hook
+        await self.trading_stream.close()
+        await self.data_stream.close()
+
+
+def _fill(execution: Execution) -> dict[str, str]:
+    fill = execution.fill
+    return {
+        "execution_id": fill.fill_id,
+        "order_id": fill.order_id,
+        "client_order_id": fill.client_order_id,
+        "symbol": fill.symbol,
+        "side": fill.side,
+        "qty": plain(fill.quantity),
+        "price": plain(fill.price),
+    }
