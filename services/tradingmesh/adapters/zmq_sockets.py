@@ -21,11 +21,14 @@ _HANDSHAKE_MS = 2_000
 
 
 class SocketFactory:
-    """Makes the sockets of one process, bound or connected as the contract says who binds a channel."""
+    """Makes the sockets of one process, bound or connected as the contract says who binds a channel.
+
+    A process that is no component (a command) binds nothing.
+    """
 
     def __init__(
         self,
-        component: Component,
+        component: Component | None,
         endpoints: EndpointsSpec,
         *,
         bind_host: str = "127.0.0.1",

@@ -1,0 +1,108 @@
+"""`tradingmesh status | halt | reduce | resume | reset-breaker`: asks the risk manager of a running mesh."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import zmq
+
+from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.zmq_sockets import SocketFactory
+from tradingmesh.contract import Channel
+from tradingmesh.core.errors import TradingMeshError
+from tradingmesh.runtime.component import WallClock
+from tradingmesh.runtime.settings import Settings, load_manifest, load_settings
+from tradingmesh.wire.messages import CONTROL_REQUEST, CONTROL_RESPONSE, ControlRequest, ControlResponse
+
+ANSWER_WITHIN_MS = 3_000
+
+FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="The manifest of the running mesh.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; it goes into the risk manager's log.")]
+_POSITION_COLUMNS = ("symbol", "quantity", "cost", "mark", "realised", "unrealised")
+
+
+def ask(settings: Settings, request: ControlRequest, *, within_ms: int = ANSWER_WITHIN_MS) -> ControlResponse:
+    """Asks the risk manager. Raises `TradingMeshError` where no answer comes in time."""
+    endpoints = load_manifest(settings.system_file).spec.endpoints
+    sockets = SocketFactory(None, endpoints, hosts=settings.hosts, ipc_dir=settings.ipc_dir)
+    try:
+        socket = sockets.req(Channel.CONTROL)
+        now_ns = WallClock.now_ns()
+        socket.send_multipart(Sender(CONTROL_REQUEST, "cli", now_ns).frames(request, now_ns))
+        if not socket.poll(within_ms, zmq.POLLIN):
+            where = sockets.address(Channel.CONTROL, bind=False)
+            raise TradingMeshError(f"no answer from the risk manager at {where} within {within_ms} ms: does it run?")
+        return read(CONTROL_RESPONSE, socket.recv_multipart())[1]
+    finally:
+        sockets.close()
+
+
+def status_lines(state: dict[str, Any]) -> list[str]:
+    """The state for a person."""
+    breaker = state["breaker"]
+    lines = [
+        f"trading   {state['trading']} (manifest {state['manifest_trading']}, switch {state['switch']})",
+        f"breaker   {breaker['state']}: {breaker['reason']}",
+        f"cash      {state['cash']}",
+        f"equity    {state['equity']}",
+        f"P&L       day {state['day_profit']}, realised {state['realised']}, unrealised {state['unrealised']}",
+        f"orders    {state['working_reservations']} reserved, {state['confirmed_reservations']} of them submitted",
+        f"checks    {state['approved']} approved, {sum(state['refused'].values())} refused"
+        + "".join(f", {check} {count}" for check, count in sorted(state["refused"].items())),
+        f"reports   {state['reports_waiting']} waiting for others, {state['reports_kept']} set aside",
+    ]
+    if state["positions"]:
+        lines.append("".join(f"{name:>16}" for name in _POSITION_COLUMNS))
+    lines += ["".join(f"{position[name]:>16}" for name in _POSITION_COLUMNS) for position in state["positions"]]
+    return lines
+
+
+def _settings(file: Path | None) -> Settings:
+    settings = load_settings()
+    return settings if file is None else settings.model_copy(update={"system_file": file})
+
+
+def _command(command: str, file: Path | None, reason: str) -> None:
+    settings = _settings(file)
+    token = settings.control_token.get_secret_value()
+    response = ask(settings, ControlRequest(command, token, reason))
+    if not response.ok:
+        raise TradingMeshError(response.message)
+    typer.echo(response.message)
+
+
+def status(
+    file: FileOption = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Show positions, cash, P&L, breaker, trading state and what was refused."""
+    state = ask(_settings(file), ControlRequest("status")).state
+    typer.echo(json.dumps(state) if as_json else "\n".join(status_lines(state)))
+
+
+def halt(file: FileOption = None, reason: ReasonOption = "") -> None:
+    """Let no order through, until `resume`."""
+    _command("halt", file, reason)
+
+
+def reduce(file: FileOption = None, reason: ReasonOption = "") -> None:
+    """Let only orders through that shrink a position, until `resume`."""
+    _command("reduce", file, reason)
+
+
+def resume(file: FileOption = None, reason: ReasonOption = "") -> None:
+    """Let orders through again, as far as the manifest allows."""
+    _command("resume", file, reason)
+
+
+def reset_breaker(file: FileOption = None, reason: ReasonOption = "") -> None:
+    """Close the circuit breaker by hand; refused while the day's loss is past its limit."""
+    _command("reset-breaker", file, reason)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands to the command line."""
+    for function in (status, halt, reduce, resume, reset_breaker):
+        app.command(function.__name__.replace("_", "-"))(function)
