@@ -29,6 +29,8 @@ class Check(StrEnum):
     RESERVATION = "reservation"
     RISK_CHECK_TIMEOUT = "risk-check-timeout"
     """Given by the asking side: no answer came in time, so the answer is no."""
+    DELIVERY = "delivery"
+    """Given by the asking side: approved, but no execution engine takes it now, and later would be too late."""
 
 
 class Stage(StrEnum):

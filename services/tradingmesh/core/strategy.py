@@ -56,4 +56,4 @@ class Strategy:
         """Told that a wish was approved and is on its way."""
 
     def on_refused(self, wish: Wish) -> None:
-        """Told that a wish was refused: what the strategy believed of its position is not so."""
+        """Told that a wish was refused, by the risk manager or because it could not be asked or sent in time."""

@@ -7,6 +7,7 @@ import msgspec
 from tradingmesh.core.checks import ApprovedSignal, RiskCheckRequest, RiskCheckResponse
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.events import SystemEvent
+from tradingmesh.core.feature_vector import FeatureVector
 from tradingmesh.core.fills import BookedReport, Report, ReportAnswer
 from tradingmesh.wire.header import Kind
 
@@ -46,6 +47,7 @@ class Codec(Generic[T]):
             raise WireError(f"{Kind(self.kind).name}: {error}") from None
 
 
+FEATURES: Codec[FeatureVector] = Codec(Kind.FEATURES, FeatureVector)
 RISK_CHECK_REQUEST: Codec[RiskCheckRequest] = Codec(Kind.RISK_CHECK_REQUEST, RiskCheckRequest)
 RISK_CHECK_RESPONSE: Codec[RiskCheckResponse] = Codec(Kind.RISK_CHECK_RESPONSE, RiskCheckResponse)
 APPROVED_SIGNAL: Codec[ApprovedSignal] = Codec(Kind.APPROVED_SIGNAL, ApprovedSignal)
