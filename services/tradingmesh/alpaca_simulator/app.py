@@ -1,5 +1,6 @@
 """The simulator put together: the tape plays into the market, the exchange and the streams, all on one port."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from tradingmesh.ports import Tape
 from tradingmesh.telemetry.logs import Logger
 from tradingmesh.telemetry.metrics import Metrics
 
-_OPEN_TO_ALL = frozenset({"/stream", "/v2/{feed}", "/simulator/state", "/simulator/start"})
+_OPEN_TO_ALL = frozenset({"/stream", "/v2/{feed}", "/simulator/state", "/simulator/start", "/simulator/stop"})
 
 
 class Telemetry(NamedTuple):
@@ -36,18 +37,30 @@ class Telemetry(NamedTuple):
 class Simulator:
     """One broker with one account and one tape.
 
-    The tape starts with the first subscription to the market data stream, or with POST /simulator/start. Market time
-    begins at the tape's first event.
+    The tape starts with the first subscription to the market data stream, or with POST /simulator/start; where it is on
+    `hold`, only with that. POST /simulator/stop ends it early. Market time begins at the tape's first event.
     """
 
     def __init__(
-        self, tape: Tape, symbols: Sequence[str], speed: Speed, account: Account, name: str, keys: Keys, to: Telemetry
+        self,
+        tape: Tape,
+        symbols: Sequence[str],
+        speed: Speed,
+        account: Account,
+        name: str,
+        keys: Keys,
+        to: Telemetry,
+        *,
+        hold: bool = False,
     ) -> None:
         first = next(iter(tape), None)
         self.market = Market()
         self.exchange = Exchange(symbols, account, name, first.timestamp_ns if first else 0)
         self.trading_stream = TradingStream(keys, to.metrics)
         self.data_stream = DataStream(self.market, {keys.key_id: keys.secret_key})
+        self.released = asyncio.Event()
+        if not hold:
+            self.released.set()
         self.player = Player(tape, speed, self._on_event, self.data_stream.subscribed)
         to.metrics.gauge("tape_events", "Events of the tape played so far.", lambda: self.player.progress.published)
         to.metrics.gauge("open_orders", "Orders that can still trade.", lambda: len(self.exchange.orders.open()))
@@ -62,9 +75,15 @@ class Simulator:
         app.add_routes(data_rest.routes(self.market))
         app.add_routes(self.data_stream.routes())
         app.add_routes([web.get("/stream", self.trading_stream.serve)])
-        app.add_routes([web.get("/simulator/state", self._state), web.post("/simulator/start", self._start)])
+        app.add_routes([web.get("/simulator/state", self._state)])
+        app.add_routes([web.post("/simulator/start", self._start), web.post("/simulator/stop", self._stop)])
         app.on_shutdown.append(self._close_streams)
         return app
+
+    async def play(self) -> None:
+        """Plays the tape once it may. Raises `InputError` where the tape is wrong."""
+        await self.released.wait()
+        await self.player.run()
 
     def state(self) -> dict[str, Any]:
         """The broker's own books, for whoever compares: cash, positions, every fill, and how far the tape is."""
@@ -96,8 +115,15 @@ class Simulator:
         return answer(self.state())
 
     async def _start(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
-        self.data_stream.subscribed.set()
+        if self.released.is_set():
+            self.data_stream.subscribed.set()
+        self.released.set()
         return answer({"started": True})
+
+    async def _stop(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
+        self.player.stop()
+        self.released.set()
+        return answer({"stopped": True})
 
     async def _close_streams(self, app: web.Application) -> None:  # noqa: ARG002 - the shape of a hook
         await self.trading_stream.close()

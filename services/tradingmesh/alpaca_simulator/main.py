@@ -42,7 +42,16 @@ class Program:
         # The start time is part of every id: a ledger that outlives a run must not take a new fill for an old one.
         name = f"{self._instance}/{spec.broker.simulator.seed}/{self._epoch}"
         speed = spec.broker.simulator.speed
-        self._simulator = Simulator(_tape(system), spec.symbols, speed, account, name, self._keys, self._telemetry)
+        self._simulator = Simulator(
+            _tape(system),
+            spec.symbols,
+            speed,
+            account,
+            name,
+            self._keys,
+            self._telemetry,
+            hold=settings.simulator_hold,
+        )
         self._not_ready = ["starting"]
         self._last_turn_s = time.monotonic()
 
@@ -86,7 +95,7 @@ class Program:
 
     async def _play(self) -> None:
         try:
-            await self._simulator.player.run()
+            await self._simulator.play()
         except InputError as error:
             self._not_ready = [f"tape: {error}"]
             self._log.error("the tape cannot be played on", error=str(error))

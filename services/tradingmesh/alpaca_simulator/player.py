@@ -28,7 +28,7 @@ class Player:
     """Hands each event of a tape to `on_event`, at the tape's own pace x `speed`, or at once with `max`.
 
     It waits for `gate` before it begins; at `max` it waits there again whenever the gate is shut, so that a tape does
-    not run away while nobody listens. `done` is set at the end of the tape.
+    not run away while nobody listens. `done` is set at the end of the tape, or where `stop` ended it.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Player:
         self._speed = speed
         self._on_event = on_event
         self._gate = gate
+        self._stopped = asyncio.Event()
         self._published = 0
 
     @property
@@ -50,10 +51,13 @@ class Player:
         """How far it is."""
         return Progress(self._published, self._tape.length)
 
+    def stop(self) -> None:
+        """Plays no further event."""
+        self._stopped.set()
+
     async def run(self) -> None:
         """Plays the tape to its end. What `on_event` raises ends it."""
-        if self._gate is not None:
-            await self._gate.wait()
+        await self._pass_gate()
         events = iter(self._tape)
         if self._speed == "max":
             await self._at_once(events)
@@ -65,7 +69,9 @@ class Player:
         gate = self._gate
         for event in events:
             if gate is not None and not gate.is_set():
-                await gate.wait()
+                await self._pass_gate()
+            if self._stopped.is_set():
+                return
             await self._play(event)
             if self._published % _EVENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -83,7 +89,18 @@ class Player:
             if wait_ns > _SOON_NS or turn >= _EVENTS_PER_TURN:
                 await asyncio.sleep(max(wait_ns, 0) / 1e9)
                 turn = 0
+            if self._stopped.is_set():
+                return
             await self._play(event)
+
+    async def _pass_gate(self) -> None:
+        """Waits for the gate, or for `stop`."""
+        if self._gate is None:
+            return
+        waits = [asyncio.create_task(event.wait()) for event in (self._gate, self._stopped)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     async def _play(self, event: MarketEvent) -> None:
         await self._on_event(event)

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     admin_host: str = "127.0.0.1"
     admin_port: Annotated[int, Field(ge=0, le=65535)] = ADMIN_PORT
     simulator_port: Annotated[int, Field(ge=0, le=65535)] = 8900
+    simulator_hold: bool = False
     control_token: SecretStr = SecretStr("")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     strategy_path: Path | None = None
