@@ -53,7 +53,7 @@ class SignalGenerator:
         self._market_data = MarketDataSubscriber(ticks, self.on_event, context.metrics, context.on_gap())
         self._request_sender = Sender(RISK_CHECK_REQUEST, context.settings.instance, context.epoch)
         self._order_sender = Sender(APPROVED_SIGNAL, context.settings.instance, context.epoch)
-        context.loop.on_readable(self._requests, self._take_answers)
+        context.loop.on_readable(self._requests, self._take_answer)
         context.loop.on_readable(ticks, lambda: self._market_data.drain(TURN_MAX))
 
     def on_event(self, event: MarketEvent, delivery: Delivery) -> None:
@@ -65,23 +65,23 @@ class SignalGenerator:
             origin = Origin(delivery.trace_id, delivery.flags, delivery.timestamp_ns)
             self._do(self._core.ask(heard, now_ns, origin), now_ns)
 
-    def _take_answers(self) -> None:
-        while True:
-            try:
-                frames = self._requests.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            now_ns = self._now_ns()
-            try:
-                _, response = read(RISK_CHECK_RESPONSE, frames)
-            except WireError as error:
-                self._telling.malformed.inc()
-                self._context.log.warning("risk answer dropped", error=str(error))
-                continue
-            request_id, asked_ns = self._asked
-            if response.request_id == request_id:
-                self._telling.round_trip.observe_ns(now_ns - asked_ns)
-            self._do(self._core.on_answer(response, now_ns), now_ns)
+    def _take_answer(self) -> None:
+        """One answer, for one request is out: a REQ socket that has its answer must not be read again."""
+        try:
+            frames = self._requests.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:  # what came was the answer to a request that was given up
+            return
+        now_ns = self._now_ns()
+        try:
+            _, response = read(RISK_CHECK_RESPONSE, frames)
+        except WireError as error:
+            self._telling.malformed.inc()
+            self._context.log.warning("risk answer dropped", error=str(error))
+            return
+        request_id, asked_ns = self._asked
+        if response.request_id == request_id:
+            self._telling.round_trip.observe_ns(now_ns - asked_ns)
+        self._do(self._core.on_answer(response, now_ns), now_ns)
 
     def _give_up_late(self) -> None:
         now_ns = self._now_ns()
