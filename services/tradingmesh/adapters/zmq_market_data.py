@@ -4,47 +4,65 @@ from collections.abc import Callable
 
 import zmq
 
+from tradingmesh.contract import SYMBOL_MAX_BYTES
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.ids import MessageIds
 from tradingmesh.core.market import MarketEvent
 from tradingmesh.telemetry.metrics import Metrics
-from tradingmesh.wire.header import FLAG_SAMPLED, FLAG_SNAPSHOT, HEADER, VERSION
+from tradingmesh.wire.header import FLAG_SAMPLED, FLAG_SNAPSHOT, HEADER, KINDS, VERSION, as_snapshot
 from tradingmesh.wire.market import DECODERS, RECORD_BYTES, decode_all, encode, topic_of
 
 SEND_WAIT_MS = 1_000
+SEND_TRIES = 30
+_MORE = int(zmq.SNDMORE)
+_NOBLOCK = int(zmq.NOBLOCK)
+_TOPIC_MAX_BYTES = SYMBOL_MAX_BYTES + 1
+
+
+class _Topic:
+    """One symbol's topic, its sequence, and its last message of each kind."""
+
+    __slots__ = ("last", "name", "sequence")
+
+    def __init__(self, symbol: str) -> None:
+        self.name = topic_of(symbol)
+        self.sequence = 0
+        self.last: dict[int, tuple[int, bytes, bytes]] = {}
 
 
 class TopicPublisher:
     """Publishes payloads under symbol topics, each symbol with its own sequence in this publisher's epoch.
 
     The header's trace id is the message id: a trace begins here. One in `sample_every` traces is recorded; 0 is none.
+    A lossless socket lets `publish` wait for the slowest subscriber, `SEND_TRIES` times `SEND_WAIT_MS` at most; then
+    the message is left out for everybody, counted, and seen by each subscriber as a gap.
     """
 
     def __init__(
         self, socket: zmq.Socket[bytes], instance: str, epoch: int, metrics: Metrics, sample_every: int
     ) -> None:
         self._socket = socket
+        # libzmq's send as it is: pyzmq's own adds routing ids and groups, which these sockets lack, for twice the time.
+        self._send = super(zmq.Socket, socket).send
         self._ids = MessageIds(instance, epoch)
         self._epoch = epoch
         self._sample_every = sample_every
-        self._topics: dict[str, tuple[bytes, list[int]]] = {}
-        self._last: dict[bytes, dict[int, tuple[bytes, bytes]]] = {}
+        self._topics: dict[str, _Topic] = {}
         self._count = 0
         self.last_flags = 0
         self.published = metrics.counter("published", "Messages published.")
+        self.unsent = metrics.counter("publish_dropped", "Messages left out: a subscriber stood still for too long.")
         self.snapshots = metrics.counter("snapshots_sent", "Last values sent again for late joiners.")
         socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
 
     def publish(
         self, symbol: str, kind: int, payload: bytes, now_ns: int, *, trace_id: bytes | None = None, flags: int = 0
     ) -> bytes:
-        """Sends one record and returns its trace id. On a lossless socket it waits for the slowest subscriber."""
-        known = self._topics.get(symbol)
-        if known is None:
-            known = self._topics[symbol] = (topic_of(symbol), [0])
-            self._last[known[0]] = {}
-        topic, sequence = known
-        sequence[0] += 1
+        """Sends one record and returns its trace id."""
+        topic = self._topics.get(symbol)
+        if topic is None:
+            topic = self._topics[symbol] = _Topic(symbol)
+        topic.sequence = sequence = topic.sequence + 1
         message_id = self._ids.take()
         self._count += 1
         if trace_id is None:
@@ -52,36 +70,51 @@ class TopicPublisher:
             if self._sample_every and self._count % self._sample_every == 0:
                 flags |= FLAG_SAMPLED
         self.last_flags = flags
-        fields = (1, self._epoch, sequence[0], now_ns, message_id, trace_id, message_id[8:])
-        self._send(topic, HEADER.pack(VERSION, kind, flags, *fields), payload)
-        self._last[topic][kind] = (HEADER.pack(VERSION, kind, flags | FLAG_SNAPSHOT, *fields), payload)
-        self.published.value += 1
+        header = HEADER.pack(
+            VERSION, kind, flags, 1, self._epoch, sequence, now_ns, message_id, trace_id, message_id[8:]
+        )
+        topic.last[kind] = (sequence, header, payload)
+        if self._send_message(topic.name, header, payload):
+            self.published.value += 1
         return trace_id
 
-    def answer_subscriptions(self) -> None:
+    def answer_subscriptions(self, at_most: int = 100) -> None:
         """Sends the last values of each topic that somebody has newly subscribed to; others drop them as known."""
-        while True:
+        for _ in range(at_most):
             try:
-                frame = self._socket.recv(zmq.NOBLOCK)
+                frame = self._socket.recv(_NOBLOCK)
             except zmq.Again:
                 return
             if frame[:1] == b"\x01":
-                prefix = frame[1:]
-                for topic in [t for t in self._last if t.startswith(prefix)]:
-                    for header, payload in self._last[topic].values():
-                        self._send(topic, header, payload)
-                        self.snapshots.inc()
+                for topic in [t for t in self._topics.values() if t.name.startswith(frame[1:])]:
+                    self._send_last(topic)
 
-    def _send(self, topic: bytes, header: bytes, payload: bytes) -> None:
-        send = self._socket.send
-        while True:
+    def _send_last(self, topic: _Topic) -> None:
+        """The newest first: what has an older sequence is then no gap to who hears the topic for the first time."""
+        for _, header, payload in sorted(topic.last.values(), reverse=True):
+            if self._send_message(topic.name, as_snapshot(header), payload):
+                self.snapshots.inc()
+
+    def _send_message(self, topic: bytes, header: bytes, payload: bytes) -> bool:
+        send = self._send
+        try:
+            send(topic, _MORE)
+        except zmq.Again:
+            if not self._send_late(topic):
+                self.unsent.inc()
+                return False
+        send(header, _MORE)
+        send(payload)
+        return True
+
+    def _send_late(self, topic: bytes) -> bool:
+        for _ in range(SEND_TRIES - 1):
             try:
-                send(topic, zmq.SNDMORE)
-                break
+                self._send(topic, _MORE)
             except zmq.Again:
                 continue
-        send(header, zmq.SNDMORE)
-        send(payload)
+            return True
+        return False
 
 
 class MarketDataPublisher(TopicPublisher):
@@ -131,29 +164,42 @@ class TopicSubscriber:
         )
 
     def drain(self, at_most: int = 500) -> int:
-        """Takes what is waiting, at most that many messages; returns how many."""
-        recv, more = self._socket.recv, zmq.RCVMORE
-        getsockopt = self._socket.getsockopt
+        """Takes what is waiting, at most that many messages; returns how many.
+
+        A message is three frames, and only after the third it is asked whether more follow: asking costs more than
+        reading. Where they are not three, `_take_tail` finds the end of the message.
+        """
+        recv = self._socket.recv
         for taken in range(at_most):
             try:
-                topic = recv(zmq.NOBLOCK)
+                topic = recv(_NOBLOCK)
             except zmq.Again:
                 return taken
-            rest = []
-            while getsockopt(more):
-                rest.append(recv())
-            if len(rest) == 2:
-                self._take(topic, rest[0], rest[1])
-            else:
+            try:
+                header, last = recv(_NOBLOCK), recv(_NOBLOCK, copy=False)
+            except zmq.Again:
                 self.malformed.inc()
+                return taken + 1
+            if last.more:
+                self._take_tail([topic, header, last.bytes])
+            else:
+                self._take(topic, header, last.bytes)
         return at_most
+
+    def _take_tail(self, frames: list[bytes]) -> None:
+        """Reads to the end of a message. A shorter one may stand before it; the last three frames may be whole."""
+        frames += self._socket.recv_multipart()
+        topic, header, payload = frames[-3:]
+        self.malformed.inc()
+        if len(topic) <= _TOPIC_MAX_BYTES and topic[-1:] == b"\0" and len(header) == HEADER.size:
+            self._take(topic, header, payload)
 
     def _take(self, topic: bytes, frame: bytes, payload: bytes) -> None:
         if len(frame) != HEADER.size:
             self.malformed.inc()
             return
         version, kind, flags, count, epoch, sequence, timestamp_ns, _, trace_id, _ = HEADER.unpack(frame)
-        if version != VERSION:
+        if version != VERSION or kind not in KINDS:
             self.malformed.inc()
             return
         seen = self._seen.get(topic)

@@ -44,7 +44,7 @@ class Kind(IntEnum):
     CONTROL_RESPONSE = 18
 
 
-_KINDS = frozenset(int(kind) for kind in Kind)
+KINDS = frozenset(int(kind) for kind in Kind)
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -87,11 +87,17 @@ def encode_header(  # noqa: PLR0913 - a header has this many fields
 def decode_header(frame: bytes) -> Header:
     """The header in a frame. Raises `WireError` for a wrong size, an unknown version or an unknown kind."""
     try:
-        version, *fields = HEADER.unpack(frame)
+        version, kind, flags, count, epoch, sequence, timestamp_ns, message_id, trace_id, span_id = HEADER.unpack(frame)
     except struct.error:
         raise WireError(f"a header has {HEADER.size} bytes, this frame has {len(frame)}") from None
     if version != VERSION:
         raise WireError(f"version {version} is not {VERSION}")
-    if fields[0] not in _KINDS:
-        raise WireError(f"kind {fields[0]} is unknown")
-    return Header(*fields)
+    if kind not in KINDS:
+        raise WireError(f"kind {kind} is unknown")
+    return Header(kind, flags, count, epoch, sequence, timestamp_ns, message_id, trace_id, span_id)
+
+
+def as_snapshot(frame: bytes) -> bytes:
+    """The same header, said to be a last value sent again."""
+    flags = int.from_bytes(frame[2:4], "little") | FLAG_SNAPSHOT
+    return frame[:2] + flags.to_bytes(2, "little") + frame[4:]

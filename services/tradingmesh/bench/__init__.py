@@ -1,0 +1,1 @@
+"""Benchmarks: each figure beside its yardstick, measured in turn in the same run (bench/README.md says with whom)."""
