@@ -10,11 +10,17 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from tradingmesh.contract import StrategySpec
+from tradingmesh.contract import StrategySpec, TradingSystemSpec
 from tradingmesh.core.errors import ConfigError
+from tradingmesh.core.roster import Running
 from tradingmesh.core.strategy import Strategy
 
 GROUP = "tradingmesh.strategies"
+
+
+def load_strategies(spec: TradingSystemSpec, folder: Path | None = None) -> list[Running]:
+    """Every strategy of the manifest, ready to run. Raises `ConfigError` as `load_strategy`."""
+    return [Running(one.name, frozenset(one.symbols), load_strategy(one, folder)) for one in spec.strategies]
 
 
 def load_strategy(spec: StrategySpec, folder: Path | None = None) -> Strategy:

@@ -8,7 +8,7 @@ from typing import Any
 
 import zmq
 
-from tradingmesh.adapters.strategy_loader import load_strategy
+from tradingmesh.adapters.strategy_loader import load_strategies
 from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber
 from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel
@@ -141,8 +141,4 @@ class SignalGenerator:
 
 def build(context: Context) -> Service:
     """The signal generator of the manifest's strategies. Raises `ConfigError` naming one that is wrong."""
-    folder = context.settings.strategy_path
-    running = [
-        Running(spec.name, frozenset(spec.symbols), load_strategy(spec, folder)) for spec in context.spec.strategies
-    ]
-    return SignalGenerator(context, running)
+    return SignalGenerator(context, load_strategies(context.spec, context.settings.strategy_path))
