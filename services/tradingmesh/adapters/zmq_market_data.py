@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import zmq
 
-from tradingmesh.contract import SYMBOL_MAX_BYTES
+from tradingmesh.contract import SYMBOL_MAX_BYTES, Channel
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.ids import MessageIds
 from tradingmesh.core.market import MarketEvent
@@ -52,6 +52,7 @@ class TopicPublisher:
         self.last_flags = 0
         self.published = metrics.counter("published", "Messages published.")
         self.unsent = metrics.counter("publish_dropped", "Messages left out: a subscriber stood still for too long.")
+        self.subscriptions = metrics.counter("subscriptions_heard", "Subscriptions to a topic, by whoever joined.")
         self.snapshots = metrics.counter("snapshots_sent", "Last values sent again for late joiners.")
         socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
 
@@ -86,6 +87,7 @@ class TopicPublisher:
             except zmq.Again:
                 return
             if frame[:1] == b"\x01":
+                self.subscriptions.inc()
                 for topic in [t for t in self._topics.values() if t.name.startswith(frame[1:])]:
                     self._send_last(topic)
 
@@ -150,17 +152,20 @@ class TopicSubscriber:
         on_record: Callable[[int, int, bytes, Delivery], None],
         metrics: Metrics,
         on_gap: Callable[[str, int, int], None],
+        channel: Channel = Channel.FEATURES,
     ) -> None:
         self._socket = socket
         self._on_record = on_record
         self._on_gap = on_gap
         self._seen: dict[bytes, list[int]] = {}
         self._delivery = Delivery()
-        self.received = metrics.counter("received", "Messages received.")
-        self.gaps = metrics.counter("gaps", "Messages missed, by the sequences.")
-        self.stale = metrics.counter("stale_dropped", "Messages not newer than what was seen, dropped.")
+        self.received = metrics.counter("received", "Messages received.", channel=channel)
+        self.gaps = metrics.counter("gaps", "Messages missed, by the sequences.", channel=channel)
+        self.stale = metrics.counter(
+            "stale_dropped", "Messages not newer than what was seen, dropped.", channel=channel
+        )
         self.malformed = metrics.counter(
-            "malformed_dropped", "Messages that could not be read, dropped.", channel="topic"
+            "malformed_dropped", "Messages that could not be read, dropped.", channel=channel
         )
 
     def drain(self, at_most: int = 500) -> int:
@@ -244,7 +249,7 @@ class MarketDataSubscriber(TopicSubscriber):
         metrics: Metrics,
         on_gap: Callable[[str, int, int], None],
     ) -> None:
-        super().__init__(socket, self._decode, metrics, on_gap)
+        super().__init__(socket, self._decode, metrics, on_gap, Channel.MARKET_DATA)
         self._on_event = on_event
 
     def _decode(self, kind: int, count: int, payload: bytes, delivery: Delivery) -> None:

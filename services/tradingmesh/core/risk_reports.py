@@ -62,6 +62,7 @@ class ReportSequences:
         self._waiting: dict[Line, dict[int, BookedReport]] = {}
         self._kept: dict[tuple[Line, int], str] = {}
         self._fill_ids: dict[str, None] = {}
+        self.fills_booked = 0
         self.waiting_count = 0
         self.dropped_count = 0
 
@@ -118,6 +119,7 @@ class ReportSequences:
 
     def remember_fill(self, fill_id: str) -> None:
         """An execution was booked."""
+        self.fills_booked += 1
         self._fill_ids[fill_id] = None
         if len(self._fill_ids) > FILL_IDS_MAX:
             del self._fill_ids[next(iter(self._fill_ids))]

@@ -48,6 +48,7 @@ class RiskStatus(msgspec.Struct, frozen=True):
     positions: tuple[PositionStatus, ...]
     working_reservations: int
     confirmed_reservations: int
+    fills_booked: int
     reports_waiting: int
     reports_kept: int
     reports_dropped: int
@@ -71,6 +72,7 @@ def status_of(state: RiskState) -> RiskStatus:
         positions=positions,
         working_reservations=len(state.reservations),
         confirmed_reservations=sum(1 for found in state.reservations if found.confirmed_by),
+        fills_booked=state.reports.fills_booked,
         reports_waiting=state.reports.waiting_count,
         reports_kept=state.reports.kept_count,
         reports_dropped=state.reports.dropped_count,

@@ -51,8 +51,12 @@ class MarketDataFeed:
         return [f"market data stream: {self._stream.problem}"] if self._stream.problem else []
 
     def status(self) -> dict[str, Any]:
-        """What was published."""
-        return {"published": self._publisher.published.value, "refused": self._refused.value}
+        """What was published, and how many subscriptions were heard."""
+        return {
+            "published": self._publisher.published.value,
+            "refused": self._refused.value,
+            "subscriptions": self._publisher.subscriptions.value,
+        }
 
     def drain(self) -> None:
         """Ends the stream and publishes what it had brought."""
