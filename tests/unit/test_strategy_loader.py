@@ -20,7 +20,10 @@ class Mine(Strategy):
     def __init__(self, size):
         self.size = 10 / size
 
-NotOne = object()
+class Alien:
+    pass
+
+NotOne = Mine(1)
 """
 
 
@@ -62,6 +65,7 @@ def test_a_users_own_is_found_in_the_folder(folder: Path) -> None:
         ("my_broken_strategy:X", {}, "uses: my_broken_strategy:X cannot be loaded: ModuleNotFoundError"),
         ("my_loaded_strategy:Yours", {}, "uses: my_loaded_strategy:Yours cannot be loaded: AttributeError"),
         ("my_loaded_strategy:NotOne", {}, "uses: my_loaded_strategy:NotOne is not a subclass of Strategy"),
+        ("my_loaded_strategy:Alien", {}, "uses: my_loaded_strategy:Alien is not a subclass of Strategy"),
         ("my_loaded_strategy:Mine", {}, "params: missing a required argument: 'size' (takes size)"),
         ("my_loaded_strategy:Mine", {"size": 1, "n": 2}, "params: got an unexpected keyword argument 'n' (takes size)"),
         ("my_loaded_strategy:Mine", {"size": 0}, "my_loaded_strategy:Mine could not be made: ZeroDivisionError"),
