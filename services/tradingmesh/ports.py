@@ -1,9 +1,11 @@
 """What the shells need from outside, as Protocols. Adapters provide them; tests provide others."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from tradingmesh.core.market import MarketEvent
+from tradingmesh.core.order_effects import BrokerEvent
+from tradingmesh.core.order_record import Order
 
 
 class Clock(Protocol):
@@ -50,3 +52,35 @@ class Journal(Protocol):
 
     def replay(self) -> Iterator[bytes]:
         """Every record that was committed, in order. Raises `JournalError` naming a damaged one."""
+
+
+class ReadyOrder(NamedTuple):
+    """An order with the request that will place it, complete but unsent."""
+
+    order: Order
+    body: dict[str, str]
+
+
+class Broker(Protocol):
+    """Executes orders. No method waits; what comes of it is delivered as `BrokerEvent`s, from any thread.
+
+    An order is `prepare`d as soon as it is approved, and `submit`ted once its intent is on disk.
+    """
+
+    def start(self, deliver: Callable[[BrokerEvent], None]) -> None:
+        """Connects, and keeps connected; from now on events are delivered."""
+
+    def prepare(self, order: Order) -> ReadyOrder:
+        """The order ready to POST. Nothing is sent."""
+
+    def submit(self, ready: ReadyOrder) -> None:
+        """Places the order, at most once in effect; one of the three `Submit...` events tells what came of it."""
+
+    def cancel(self, order: Order) -> None:
+        """Asks for a cancel; an order update tells whether it came about."""
+
+    def reconcile(self, since_ns: int, look_up: Sequence[str]) -> None:
+        """Asks for everything since a time of the broker's (0: open orders only), and for these client order ids."""
+
+    def stop(self) -> None:
+        """Lets go of the broker, in bounded time."""

@@ -17,6 +17,7 @@ from tradingmesh.core.order_effects import (
     Cancel,
     Effect,
     Notice,
+    Origin,
     Save,
     Send,
     Snapshot,
@@ -32,6 +33,7 @@ from tradingmesh.core.signal import Side, Signal
 
 NOW = 1_000_000_000_000
 CLIENT = "tm-s-1-e7"
+ORIGIN = Origin("t")
 YES = Approved("r-1", NOW + 30_000, (Check.DUPLICATE,))
 
 
@@ -61,7 +63,7 @@ def said(event: str, cumulative: int = 0, fill: int = 0, fill_id: str = "", *, n
 
 
 def submitted(orders: OrderTable, number: int = 1) -> list[Effect]:
-    orders.on_signal(approved(number), "t", NOW)
+    orders.on_signal(approved(number), ORIGIN, NOW)
     return orders.on_decision(f"tm-s-{number}-e7", YES, NOW)
 
 
@@ -83,7 +85,7 @@ def closes(effects: Iterable[Effect]) -> list[OrderClosed]:
 
 def test_signal_asks_the_risk_manager() -> None:
     """The second check is at stage ORDER, with the reservation, under the client order id."""
-    (ask,) = table().on_signal(approved(), "t", NOW)
+    (ask,) = table().on_signal(approved(), ORIGIN, NOW)
     assert isinstance(ask, Ask)
     request = ask.request
     assert (request.request_id, request.stage, request.reservation_id) == (CLIENT, Stage.ORDER, "r-1")
@@ -96,6 +98,7 @@ def test_approval_submits_after_saving() -> None:
     assert isinstance(save, Save)
     assert isinstance(submit, Submit)
     assert save.order == submit.order
+    assert submit.origin == ORIGIN
     assert (submit.order.client_order_id, submit.order.reservation_id, submit.order.status) == (
         CLIENT,
         "r-1",
@@ -123,7 +126,7 @@ def test_refusal_releases_the_reservation(prepare: str, reason: str) -> None:
     if prepare == "expired":
         wish = ApprovedSignal(wish.signal, msgspec.structs.replace(YES, expires_ns=NOW - 1))
     orders.blocked = "the stream is down" if prepare == "blocked" else ""
-    effects = orders.on_signal(wish, "t", NOW)
+    effects = orders.on_signal(wish, ORIGIN, NOW)
     if prepare == "refused":
         effects = orders.on_decision(CLIENT, Refused(Check.CIRCUIT_BREAKER, "open"), NOW)
     if prepare == "late-answer":
@@ -144,12 +147,12 @@ def test_refusal_releases_the_reservation(prepare: str, reason: str) -> None:
 def test_duplicate_signal_does_nothing(stage: str) -> None:
     """One signal, one order; and the reservation of the first is not given back by the second."""
     orders = table()
-    orders.on_signal(approved(), "t", NOW)
+    orders.on_signal(approved(), ORIGIN, NOW)
     if stage == "posting":
         orders.on_decision(CLIENT, YES, NOW)
     if stage == "refused":
         orders.on_decision(CLIENT, Refused(Check.DUPLICATE, "x"), NOW)
-    effects = orders.on_signal(approved(), "t", NOW)
+    effects = orders.on_signal(approved(), ORIGIN, NOW)
     assert (notices(effects), len(effects)) == (["duplicate-signal"], 1)
 
 
@@ -331,11 +334,11 @@ def test_closed_orders_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) ->
     for number in (1, 2, 3):
         submitted(orders, number)
         orders.on_update(said("canceled", number=number), NOW)
-    assert orders.knows(said("new", number=1))
+    assert orders.knows("", "b-1")
     submitted(orders, 4)
     orders.on_update(said("canceled", number=4), NOW + 10_001)
-    assert not orders.knows(said("new", number=1))
-    assert orders.knows(said("new", number=4))
+    assert not orders.knows("", "b-1")
+    assert orders.knows("", "b-4")
 
 
 def _life(slices: list[int], number: int, *, cancel: bool) -> list[OrderUpdate]:

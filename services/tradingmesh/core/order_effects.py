@@ -31,6 +31,13 @@ class SubmitAnswered(msgspec.Struct, frozen=True, tag="submit-answered"):
     update: OrderUpdate
 
 
+class CancelFailed(msgspec.Struct, frozen=True, tag="cancel-failed"):
+    """A cancel did not get through: most often because the order had ended meanwhile."""
+
+    client_order_id: str
+    reason: str
+
+
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     """What the broker says when asked for everything since a time of its own: orders first, then fills.
 
@@ -45,9 +52,10 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
 
 
 class SnapshotFailed(msgspec.Struct, frozen=True, tag="snapshot-failed"):
-    """The broker could not be asked."""
+    """The broker could not be asked. Refused keys will be refused again: there is no hurry to try."""
 
     reason: str
+    keys_refused: bool = False
 
 
 class StreamState(msgspec.Struct, frozen=True, tag="stream-state"):
@@ -67,11 +75,20 @@ BrokerEvent = (
     | SubmitRefused
     | SubmitUnanswered
     | SubmitAnswered
+    | CancelFailed
     | Snapshot
     | SnapshotFailed
     | StreamState
     | UpdateUnreadable
 )
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The message that a signal came in: its trace, whether that is recorded, and when it was sent (wall time)."""
+
+    trace_id: str = ""
+    flags: int = 0
+    sent_ns: int = 0
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -96,6 +113,7 @@ class Submit(msgspec.Struct, frozen=True):
     """The order is approved, and ready for the broker."""
 
     order: Order
+    origin: Origin
 
 
 class Cancel(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from tradingmesh.core.order_effects import (
     Cancel,
     Effect,
     Notice,
+    Origin,
     Save,
     Send,
     Snapshot,
@@ -34,6 +35,7 @@ from tradingmesh.core.order_reports import adopted, closed_of, fill_of, keys_of,
 from tradingmesh.core.orders import advance, next_status
 
 OPEN_MAX = 10_000
+POSTING_MAX = 64
 CLOSED_KEPT = 10_000
 UNKNOWN_AFTER_NS = 5_000_000_000
 _EVENTS = frozenset(OrderEvent)
@@ -52,7 +54,7 @@ class OrderTable:
         self._orders: dict[str, Order] = {}
         self._client_ids: dict[str, str] = {}
         self._booked: dict[str, set[str]] = {}
-        self._asking: dict[str, tuple[ApprovedSignal, str]] = {}
+        self._asking: dict[str, tuple[ApprovedSignal, Origin]] = {}
         self._posting: set[str] = set()
         self._open: dict[str, None] = {}
         self._closed: dict[str, None] = {}
@@ -86,9 +88,13 @@ class OrderTable:
         """The client order ids that a snapshot must answer for."""
         return [client for client in self._open if client not in self._posting]
 
-    def knows(self, update: OrderUpdate) -> bool:
-        """Whether the order is in memory."""
-        return self._client_of(update) in self._orders
+    def client_of(self, signal_id: str) -> str:
+        """The client order id that a signal's order has."""
+        return client_order_id(signal_id, self._epoch)
+
+    def knows(self, client: str, order_id: str = "") -> bool:
+        """Whether an order is in memory, by its client order id or else by the broker's."""
+        return (client or self._client_ids.get(order_id, "")) in self._orders
 
     def restore(self, order: Order, fill_keys: Iterable[str]) -> None:
         """Takes an order back from disk, with the keys of the fills that were booked for it."""
@@ -101,16 +107,16 @@ class OrderTable:
 
     # From signal to submission
 
-    def on_signal(self, approved: ApprovedSignal, trace_id: str, now_ns: int) -> list[Effect]:
+    def on_signal(self, approved: ApprovedSignal, origin: Origin, now_ns: int) -> list[Effect]:
         """An approved signal came: ask the risk manager once more, or refuse."""
         signal = approved.signal
-        client = client_order_id(signal.signal_id, self._epoch)
+        client = self.client_of(signal.signal_id)
         if client in self._orders or client in self._asking:
             return [Notice("duplicate-signal", f"signal {signal.signal_id} came again: one signal, one order")]
         reason = self._obstacle(approved, now_ns)
         if reason:
-            return self._refuse(approved, client, trace_id, reason, now_ns)
-        self._asking[client] = (approved, trace_id)
+            return self._refuse(approved, client, origin, reason, now_ns)
+        self._asking[client] = (approved, origin)
         request = RiskCheckRequest(
             request_id=client,
             stage=Stage.ORDER,
@@ -123,16 +129,16 @@ class OrderTable:
 
     def on_decision(self, request_id: str, decision: Decision, now_ns: int) -> list[Effect]:
         """The risk manager answered, or its time was over: submit, or refuse."""
-        approved, trace_id = self._asking.pop(request_id)
+        approved, origin = self._asking.pop(request_id)
         if not isinstance(decision, Approved):
-            return self._refuse(approved, request_id, trace_id, f"{decision.check}: {decision.reason}", now_ns)
+            return self._refuse(approved, request_id, origin, f"{decision.check}: {decision.reason}", now_ns)
         reason = self._obstacle(approved, now_ns)
         if reason:
-            return self._refuse(approved, request_id, trace_id, reason, now_ns)
-        order = order_of(approved.signal, request_id, approved.approval.reservation_id, now_ns, trace_id)
+            return self._refuse(approved, request_id, origin, reason, now_ns)
+        order = order_of(approved.signal, request_id, approved.approval.reservation_id, now_ns, origin.trace_id)
         self._posting.add(request_id)
         self._put(order, now_ns)
-        return [Save(order), Submit(order)]
+        return [Save(order), Submit(order, origin)]
 
     def _obstacle(self, approved: ApprovedSignal, now_ns: int) -> str:
         if now_ns > approved.signal.valid_until_ns:
@@ -142,10 +148,12 @@ class OrderTable:
             return "the approval has expired"
         if len(self._open) >= OPEN_MAX:
             return f"{OPEN_MAX} orders are open"
+        if len(self._posting) >= POSTING_MAX:
+            return f"{POSTING_MAX} orders are on their way to the broker, unanswered"
         return self.blocked
 
-    def _refuse(self, approved: ApprovedSignal, client: str, trace_id: str, reason: str, now_ns: int) -> list[Effect]:
-        order = order_of(approved.signal, client, approved.approval.reservation_id, now_ns, trace_id)
+    def _refuse(self, approved: ApprovedSignal, client: str, origin: Origin, reason: str, now_ns: int) -> list[Effect]:
+        order = order_of(approved.signal, client, approved.approval.reservation_id, now_ns, origin.trace_id)
         return self._rejected(order, reason, now_ns)
 
     def _rejected(self, order: Order, reason: str, now_ns: int) -> list[Effect]:
@@ -197,7 +205,7 @@ class OrderTable:
         effects: list[Effect] = []
         fills = sorted(snapshot.fills, key=lambda fill: (fill.timestamp_ns, fill.cumulative_quantity))
         for update in snapshot.orders:
-            if self.knows(update):
+            if self.knows(update.client_order_id):
                 self._client_ids[update.order_id] = self._client_of(update)  # activities know orders by this id only
             else:
                 effects += self._adopt(update, [fill for fill in fills if fill.order_id == update.order_id])

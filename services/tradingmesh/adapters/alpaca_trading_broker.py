@@ -1,0 +1,99 @@
+"""Alpaca as a `Broker`: requests wait for worker threads, because they block; answers and the stream are delivered.
+
+Placing orders has its own threads, so that neither a cancel nor a reconciliation waits behind a broker that is slow
+to take orders. The threads are daemons: a request without an end does not keep the process from ending.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from tradingmesh.adapters.alpaca_stream import AlpacaStream
+from tradingmesh.adapters.alpaca_trading import AlpacaTrading, KeysRefusedError
+from tradingmesh.adapters.alpaca_trading_json import order_request
+from tradingmesh.core.errors import BrokerError
+from tradingmesh.core.order_effects import BrokerEvent, CancelFailed, SnapshotFailed, SubmitUnanswered
+from tradingmesh.core.order_record import Order
+from tradingmesh.ports import Clock, ReadyOrder
+
+PLACING_THREADS = 4
+ASKING_THREADS = 2
+Deliver = Callable[[BrokerEvent], None]
+
+
+class _Job(NamedTuple):
+    """What to ask, and the event that tells of a failure: from its reason and whether it is the keys'."""
+
+    run: Callable[[AlpacaTrading], BrokerEvent | None]
+    failed: Callable[[str, bool], BrokerEvent]
+
+
+class AlpacaAccount(NamedTuple):
+    """Where the account is and what opens it; a URL that is None is Alpaca's own."""
+
+    key_id: str
+    secret_key: str
+    trading_url: str | None
+    stream_url: str | None
+    paper: bool
+
+
+class AlpacaBroker:
+    """A `Broker`. The bound on what waits is the caller's: it knows how many answers are outstanding."""
+
+    def __init__(self, account: AlpacaAccount, clock: Clock) -> None:
+        self._account = account
+        self._clock = clock
+        self._placing: SimpleQueue[_Job] = SimpleQueue()
+        self._asking: SimpleQueue[_Job] = SimpleQueue()
+        self._stream: AlpacaStream | None = None
+
+    def start(self, deliver: Deliver) -> None:
+        """Starts the threads and the stream."""
+        for queue, count in ((self._placing, PLACING_THREADS), (self._asking, ASKING_THREADS)):
+            for _ in range(count):
+                threading.Thread(target=self._work, args=(queue, deliver), name="alpaca-rest", daemon=True).start()
+        key_id, secret_key, _, url, paper = self._account
+        self._stream = AlpacaStream(key_id, secret_key, url, deliver, paper=paper)
+        self._stream.start()
+
+    def prepare(self, order: Order) -> ReadyOrder:
+        """The order with its JSON body."""
+        return ReadyOrder(order, order_request(order))
+
+    def submit(self, ready: ReadyOrder) -> None:
+        """Places the order in a worker thread."""
+        client = ready.order.client_order_id
+        self._placing.put(
+            _Job(lambda trading: trading.submit(ready), lambda reason, _: SubmitUnanswered(client, reason))
+        )
+
+    def cancel(self, order: Order) -> None:
+        """Asks for the cancel in a worker thread."""
+        client = order.client_order_id
+        self._asking.put(
+            _Job(lambda trading: trading.cancel(order.order_id), lambda reason, _: CancelFailed(client, reason))
+        )
+
+    def reconcile(self, since_ns: int, look_up: Sequence[str]) -> None:
+        """Asks in a worker thread; delivers a `Snapshot` or a `SnapshotFailed`."""
+        self._asking.put(_Job(lambda trading: trading.snapshot(since_ns, look_up), SnapshotFailed))
+
+    def stop(self) -> None:
+        """Ends the stream; requests under way are left to themselves."""
+        if self._stream is not None:
+            self._stream.stop()
+
+    def _work(self, queue: "SimpleQueue[_Job]", deliver: Deliver) -> None:
+        key_id, secret_key, url, _, paper = self._account
+        trading = AlpacaTrading(key_id, secret_key, url, paper=paper, clock=self._clock)
+        while True:
+            job = queue.get()
+            try:
+                event = job.run(trading)
+            except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for the answer
+                reason = str(error) if isinstance(error, BrokerError) else repr(error)
+                event = job.failed(reason, isinstance(error, KeysRefusedError))
+            if event is not None:
+                deliver(event)

@@ -1,0 +1,65 @@
+"""A fill on its way into the ledger: what it does to cash, and how far its price was from the one decided on."""
+
+from decimal import Decimal
+
+from tradingmesh.core.errors import InputError
+from tradingmesh.core.events import OrderFilled, PositionClosed, PositionOpened, PositionUpdated
+from tradingmesh.core.fills import BookedReport, Fill, Position, Report, ReportApplied
+from tradingmesh.core.ledger import cash_impact
+from tradingmesh.core.money import EXACT, PRICE_DECIMALS, QUANTITY_DECIMALS, ZERO, parse
+from tradingmesh.core.order_effects import Tell
+
+
+def booked(report: Report, commission_per_share: Decimal) -> BookedReport:
+    """The report with its figures; the end of an order moves nothing. Raises `InputError` for a fill that is none."""
+    fill = report.body
+    if not isinstance(fill, Fill):
+        return BookedReport(report, ZERO, ZERO)
+    _check(fill)
+    commission = EXACT.multiply(fill.quantity, commission_per_share)
+    impact = cash_impact(fill.side, fill.quantity, fill.price, commission)
+    return BookedReport(report, commission, impact, slippage(fill))
+
+
+def unbooked(report: Report) -> BookedReport:
+    """A report that cannot be booked, as it is: the risk manager sets it aside, with its own reason."""
+    return BookedReport(report, ZERO, ZERO)
+
+
+def slippage(fill: Fill) -> Decimal | None:
+    """Dollars that the fill cost more than at the reference price; negative where it was better. None without one."""
+    if fill.reference_price is None:
+        return None
+    worse_by = EXACT.multiply(EXACT.subtract(fill.price, fill.reference_price), fill.side.sign)
+    return EXACT.multiply(worse_by, fill.quantity)
+
+
+def events_of(booked_report: BookedReport, answer: ReportApplied) -> list[Tell]:
+    """What to tell of a report that was applied: the fill, and what became of the position. Nothing of a duplicate."""
+    report = booked_report.report
+    fill = report.body
+    if not isinstance(fill, Fill) or answer.duplicate:
+        return []
+    figures = {"fill": fill, "commission": booked_report.commission, "slippage": booked_report.slippage}
+    return [Tell(OrderFilled, report.trace_id, figures), _moved(answer.before, answer.after, report.trace_id)]
+
+
+def _moved(before: Position, after: Position, trace_id: str) -> Tell:
+    if after.quantity == 0:
+        return Tell(PositionClosed, trace_id, {"symbol": after.symbol, "realised": after.realised})
+    opened = before.quantity == 0
+    return Tell(PositionOpened if opened else PositionUpdated, trace_id, {"position": after})
+
+
+def _check(fill: Fill) -> None:
+    for field, value, decimals in (
+        ("quantity", fill.quantity, QUANTITY_DECIMALS),
+        ("price", fill.price, PRICE_DECIMALS),
+        ("cumulative_quantity", fill.cumulative_quantity, QUANTITY_DECIMALS),
+    ):
+        if parse(value, field=field, decimals=decimals) <= 0:
+            raise InputError(f"{field} {value} is not above 0")
+    if fill.reference_price is not None:
+        parse(fill.reference_price, field="reference_price", decimals=PRICE_DECIMALS)
+    if not fill.fill_id or not fill.symbol:
+        raise InputError("a fill needs its id and its symbol")

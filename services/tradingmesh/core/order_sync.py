@@ -1,0 +1,71 @@
+"""Whether our orders agree with the broker's, and when to ask it: decisions only, times are of a monotonic clock.
+
+No order may go out before the first reconciliation, while the order stream is down (fills would not be heard), and
+after it came back until a reconciliation that began later has found nothing open to doubt.
+"""
+
+PERIOD_NS = 60_000_000_000
+STREAMLESS_PERIOD_NS = 5_000_000_000
+DOUBT_PERIOD_NS = 1_000_000_000
+RETRY_MAX_NS = 30_000_000_000
+KEYS_REFUSED_NS = 60_000_000_000
+
+
+class BrokerSync:
+    """`problem` is why orders must be held back; empty when they may go."""
+
+    def __init__(self) -> None:
+        self._stream_problem = "not connected yet"
+        self._sync_problem = "the broker was not reconciled with yet"
+        self._failures = 0
+        self._connections = 0
+        self._asked_in: int | None = None
+        self._due_ns = 0
+
+    @property
+    def problem(self) -> str:
+        """Why orders must be held back."""
+        if self._stream_problem:
+            return f"the broker's order stream: {self._stream_problem}"
+        return self._sync_problem
+
+    def on_stream(self, problem: str, now_ns: int) -> bool:
+        """The stream went or came. Whether that is news."""
+        news = problem != self._stream_problem
+        self._stream_problem = problem
+        if problem:
+            self._sync_problem = "not reconciled with the broker since the stream was lost"
+        else:
+            self._connections += 1
+            self._due_ns = now_ns
+        return news
+
+    def suspect(self, now_ns: int) -> None:
+        """Something does not fit: ask soon."""
+        self._due_ns = min(self._due_ns, now_ns + DOUBT_PERIOD_NS)
+
+    def begin(self, now_ns: int) -> bool:
+        """Whether to ask the broker now; if so, one of the two methods below must be called when it has answered."""
+        if self._asked_in is not None or now_ns < self._due_ns:
+            return False
+        self._asked_in = self._connections
+        return True
+
+    def answered(self, doubts: int, now_ns: int) -> None:
+        """The broker's answer was taken in, and left so many orders in doubt."""
+        began_in, self._asked_in, self._failures = self._asked_in, None, 0
+        if began_in != self._connections:
+            self._due_ns = now_ns  # it may have been given before the stream listened again
+            return
+        self._sync_problem = f"{doubts} orders are not as the broker has them" if doubts else ""
+        period_ns = STREAMLESS_PERIOD_NS if self._stream_problem else PERIOD_NS
+        self._due_ns = now_ns + (DOUBT_PERIOD_NS if doubts else period_ns)
+
+    def failed(self, reason: str, now_ns: int, *, keys_refused: bool) -> None:
+        """The broker could not be asked: again later, each time less soon."""
+        self._asked_in = None
+        self._failures += 1
+        backoff_ns = min(DOUBT_PERIOD_NS << min(self._failures - 1, 5), RETRY_MAX_NS)
+        self._due_ns = now_ns + (KEYS_REFUSED_NS if keys_refused else backoff_ns)
+        if self._sync_problem:
+            self._sync_problem = reason

@@ -1,0 +1,83 @@
+"""Asks the risk manager, one request in flight, the others in line; without an answer in time the answer is no."""
+
+import time
+from collections.abc import Callable
+
+import zmq
+
+from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.contract import Channel
+from tradingmesh.core.checks import Check, Decision, Refused, RiskCheckRequest
+from tradingmesh.core.errors import WireError
+from tradingmesh.core.order_asks import RiskAsks
+from tradingmesh.runtime.component import Context
+from tradingmesh.wire.messages import RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
+
+LOOK_EVERY_S = 0.02
+_NS_PER_MS = 1_000_000
+OnDecision = Callable[[str, Decision], None]
+
+
+class RiskDesk:
+    """`on_decision(request_id, decision)` is called exactly once for each request."""
+
+    def __init__(self, context: Context, on_decision: OnDecision) -> None:
+        self._context = context
+        self._on_decision = on_decision
+        self._timeout_ms = context.spec.endpoints.risk_check.timeout_ms
+        self._asks = RiskAsks(self._timeout_ms * _NS_PER_MS)
+        self._socket = context.sockets.req(Channel.RISK_CHECK)
+        self._sender = Sender(RISK_CHECK_REQUEST, context.settings.instance, context.epoch)
+        self._sent_ns = 0
+        metrics = context.metrics
+        self._round_trip = metrics.latency("order_risk_check_round_trip")
+        self._late = metrics.counter("risk_answers_late", "Answers that came after their request was given up.")
+        self._timeouts = metrics.counter("risk_timeouts", "Risk checks without an answer in time: refused.")
+        self._malformed = metrics.counter(
+            "malformed_dropped", "Unreadable messages, dropped.", channel=Channel.RISK_CHECK
+        )
+        context.loop.on_readable(self._socket, self._take_answers)
+        context.loop.every(LOOK_EVERY_S, self._give_up_late)
+
+    def ask(self, request: RiskCheckRequest) -> None:
+        """Sends the request, or puts it in line."""
+        if not self._asks.add(request, time.monotonic_ns()):
+            reason = f"{len(self._asks)} orders wait for their check already"
+            self._on_decision(request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))
+        self._send_next()
+
+    def _send_next(self) -> None:
+        request = self._asks.to_send()
+        if request is None:
+            return
+        self._sent_ns = time.monotonic_ns()
+        try:
+            self._socket.send_multipart(self._sender.frames(request, self._context.clock.now_ns()), zmq.NOBLOCK)
+        except zmq.Again:  # nobody is there to be asked: the timeout will refuse the order
+            self._context.log.warning("risk check not sent", request_id=request.request_id)
+
+    def _take_answers(self) -> None:
+        while True:
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                response = read(RISK_CHECK_RESPONSE, frames)[1]
+            except WireError as error:
+                self._malformed.inc()
+                self._context.log.warning("risk answer dropped", error=str(error))
+                continue
+            if not self._asks.answered(response.request_id):
+                self._late.inc()
+                continue
+            self._round_trip.observe_ns(time.monotonic_ns() - self._sent_ns)
+            self._on_decision(response.request_id, response.result)
+            self._send_next()
+
+    def _give_up_late(self) -> None:
+        for request in self._asks.overdue(time.monotonic_ns()):
+            self._timeouts.inc()
+            reason = f"no answer from the risk manager within {self._timeout_ms} ms"
+            self._on_decision(request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))
+        self._send_next()
