@@ -128,6 +128,13 @@ def test_an_order_that_reduces_passes_a_position_over_its_limits() -> None:
     assert _refused(desk.ask(desk.signal("in", BUY, "1")))[0] is Check.POSITION_QUANTITY
 
 
+def test_getting_flat_passes_whatever_the_notional_limit() -> None:
+    """Buying back at the ask costs a little more than the mark: that little is no position."""
+    desk = _desk(max_position_notional=Decimal("0.5"))
+    desk.sell("IBM", "100", "100")
+    assert isinstance(desk.ask(desk.signal("flat", BUY, "100")), Approved)
+
+
 def test_gross_adds_up_every_symbols_larger_side() -> None:
     """Long 10,000 of IBM and short 5,000 of BAC are 15,000, not 5,000."""
     desk = _desk(max_gross_notional=Decimal(15_100))
@@ -294,6 +301,14 @@ def test_a_symbols_own_limits_win() -> None:
     assert "51, limit is 50" in _refused(desk.ask(desk.signal("tight", BUY, "51", "BAC")))[1]
     assert isinstance(desk.ask(desk.signal("loose", BUY, "1500")), Approved)
     assert _refused(desk.ask(desk.signal("general", BUY, "1001", "IBM")))[0] is Check.POSITION_QUANTITY
+
+
+def test_a_symbols_own_quote_age_wins() -> None:
+    """A thin symbol may be given longer."""
+    desk = _desk(per_symbol={"BAC": SymbolLimits.model_validate({"maxQuoteAge": "1m"})})
+    desk.wait(6)
+    assert isinstance(desk.ask(desk.signal("own", BUY, "1", "BAC")), Approved)
+    assert _refused(desk.ask(desk.signal("general", BUY, "1")))[0] is Check.QUOTE_AGE
 
 
 @pytest.mark.parametrize("source", ["manifest", "switch"])

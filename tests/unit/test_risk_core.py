@@ -172,6 +172,25 @@ class TestReservations:
         decision = desk.confirm(signal)
         assert isinstance(decision, Approved) if check is None else _check(decision) is check
 
+    def test_an_order_reserved_before_still_reduces(self, desk: RiskDesk) -> None:
+        """Its own reservation is not counted against it a second time."""
+        desk.buy("IBM", "100", "100")
+        signal = desk.signal("s", SELL, "100")
+        desk.ask(signal)
+        desk.core.set_switch(TradingState.REDUCING)
+        assert isinstance(desk.confirm(signal), Approved)
+
+    def test_an_id_is_not_used_again_while_its_order_works(self, desk: RiskDesk) -> None:
+        """Also when the first signal of that id is long past its time, and forgotten."""
+        signal = desk.signal("s", BUY, "10")
+        desk.ask(signal)
+        desk.confirm(signal)
+        desk.wait(60)
+        desk.quote("IBM", "99.99", "100.01")
+        desk.ask(desk.signal("t", BUY, "1"))
+        assert not desk.core.state.reservations.was_approved("s")
+        assert _check(desk.ask(desk.signal("s", BUY, "10"))) is Check.DUPLICATE
+
     def test_a_symbol_restricted_since_is_refused(self, desk: RiskDesk) -> None:
         """New limits hold for what was reserved under the old."""
         signal = desk.signal("s", BUY, "10")
@@ -204,6 +223,16 @@ class TestDayAndBreaker:
         desk.quote("IBM", "109", "109")
         status = status_of(desk.core.state)
         assert (status.day_profit, status.unrealised, status.equity) == ("-100", "900", "1000900")
+
+    def test_a_restart_does_not_begin_the_day_anew(self) -> None:
+        """On a tape the first tick afterwards is of the same day: the loss so far still counts."""
+        desk = RiskDesk(market_clock="tape")
+        desk.quote("IBM", "100", "100")
+        desk.buy("IBM", "100", "100")
+        desk.sell("IBM", "100", "90")
+        desk.core = desk.restarted()
+        desk.quote("IBM", "90", "90")
+        assert status_of(desk.core.state).day_profit == "-1000"
 
     def test_the_status_tells_everything(self, desk: RiskDesk) -> None:
         """Positions at their marks, exact, and what works."""
