@@ -30,11 +30,13 @@ class Ema:
     def update(self, sample: float) -> float:
         """Takes a sample and returns the new average."""
         if self.count:
-            self.value += self._weight * (sample - self.value)
+            value = self.value
+            value += self._weight * (sample - value)
         else:
-            self.value = float(sample)
+            value = float(sample)
+        self.value = value
         self.count += 1
-        return self.value
+        return value
 
 
 class Vwap:
