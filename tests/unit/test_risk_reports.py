@@ -73,8 +73,9 @@ def test_one_execution_under_two_sequences_is_booked_once(desk: RiskDesk) -> Non
     [
         ({"cash_impact": Decimal(-999)}, {}, "cash_impact -999 is not -1000"),
         ({"cash_impact": Decimal("NaN")}, {}, "cash_impact NaN is not -1000"),
-        ({"commission": Decimal(-1)}, {}, "commission -1 is not above 0"),
-        ({"commission": Decimal("sNaN")}, {}, "commission sNaN is not above 0"),
+        ({"commission": Decimal(-1)}, {}, "commission -1 is not between 0 and 1000000000"),
+        ({"commission": Decimal("sNaN")}, {}, "commission sNaN is not between 0"),
+        ({"commission": Decimal("1E-28")}, {}, "commission 1E-28 has more than 27 decimals"),
         ({}, {"quantity": Decimal(0)}, "quantity 0 is not above 0"),
         ({}, {"quantity": Decimal("1E+40")}, "quantity 1E+40 is not above 0"),
         ({}, {"price": Decimal("NaN")}, "price NaN is not above 0"),
@@ -134,3 +135,12 @@ def test_a_fill_of_an_order_placed_elsewhere_is_booked(desk: RiskDesk) -> None:
     """Money moved, whoever asked for it."""
     desk.buy("IBM", "10", "100")
     assert desk.core.state.ledger.position("IBM").quantity == 10
+
+
+def test_a_commission_finer_than_a_price_is_booked(desk: RiskDesk) -> None:
+    """A third of a share at 0.0035 a share costs more decimals than a quantity has; the sums stay exact."""
+    fill = desk.filled(desk.signal("s", BUY, "0.333333333"), "0.333333333", "100.000000001", "0.0011666666655")
+    (answer,) = desk.apply(fill)
+    assert isinstance(answer, ReportApplied)
+    assert answer.cash == Decimal(1_000_000) + fill.cash_impact
+    assert desk.core.state.equity_e18 == int(desk.core.state.ledger.equity(desk.core.state.marks()).scaleb(18))

@@ -1,5 +1,7 @@
 """Reports in their order: each takes effect once, in the sequence of its symbol, whatever the number of processors."""
 
+from decimal import Decimal
+
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Fill, Report
 from tradingmesh.core.ledger import cash_impact
@@ -8,6 +10,7 @@ from tradingmesh.core.signal import Side
 
 HELD_MAX = 10_000
 FILL_IDS_MAX = 100_000
+COMMISSION_DECIMALS = 27
 
 Line = tuple[int, str]
 """One sequence: the outbox and the symbol."""
@@ -41,13 +44,21 @@ def _check_fill(fill: Fill, booked: BookedReport) -> None:
         raise InputError(f"side {fill.side!r} is neither buy nor sell")
     e9(fill.quantity, "quantity", QUANTITY_MAX)
     e9(fill.price, "price", PRICE_MAX)
-    if not booked.commission.is_zero():
-        e9(booked.commission, "commission", QUANTITY_MAX)
+    _check_commission(booked.commission)
     expected = cash_impact(fill.side, fill.quantity, fill.price, booked.commission)
     if not booked.cash_impact.is_finite() or booked.cash_impact != expected:
         raise InputError(
             f"cash_impact {booked.cash_impact} is not {expected}, what quantity, price and commission give"
         )
+
+
+def _check_commission(commission: Decimal) -> None:
+    """Finer than prices: it is a rate times a quantity. The bound keeps every sum within the digits of `EXACT`."""
+    if not commission.is_finite() or not 0 <= commission <= PRICE_MAX:
+        raise InputError(f"commission {commission} is not between 0 and {PRICE_MAX}")
+    exponent = commission.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > COMMISSION_DECIMALS:
+        raise InputError(f"commission {commission} has more than {COMMISSION_DECIMALS} decimals")
 
 
 class ReportSequences:
