@@ -96,7 +96,7 @@ def open_tape(
         return GeneratedTape(TapeSettings(tuple(symbols), seed, duration_ms, ticks_per_second))
     from tradingmesh.adapters.tape_files import read_tape  # noqa: PLC0415 - a generated tape needs no pyarrow
 
-    path, _, date = where.rpartition("@")
-    if not (path and len(date) == 8 and date.isdigit()):
-        path, date = where, ""
-    return read_tape(Path(path), symbols, date=date, bad_rows=bad_rows, all_hours=all_hours)
+    path, _, day = where.rpartition("@")
+    if not (path and len(day) == 8 and day.isdigit()):
+        path, day = where, ""
+    return read_tape(Path(path), symbols, day=day, bad_rows=bad_rows, all_hours=all_hours)

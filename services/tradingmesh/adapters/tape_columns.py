@@ -6,7 +6,7 @@ no structs at all takes `batches()`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,14 @@ Ticks = npt.NDArray[Any]
 """A one-dimensional array of TICK."""
 
 BATCH = 4096
+
+
+class TapePart(NamedTuple):
+    """What one file holds: ticks in its order, whose symbol is an index into `symbols`, and what was left out."""
+
+    symbols: Sequence[str]
+    ticks: Ticks
+    skipped: Skipped
 
 
 class ColumnTape:
@@ -83,13 +91,26 @@ def columns(events: Sequence[Tick], numbers: Mapping[str, int]) -> Ticks:
     return np.array(rows, dtype=TICK)
 
 
-def merged(parts: Sequence[Ticks]) -> Ticks:
-    """All parts in time order. Within one time stamp quotes come first, then the order of the parts counts.
+def merged(parts: Sequence[TapePart], wanted: Sequence[str]) -> ColumnTape:
+    """One tape of all parts, in time order, of the wanted symbols; of all of them, sorted, if none is named.
 
-    Quotes first, because a trade is judged by the quote of its moment.
+    Within one time stamp quotes come first, because a trade is judged by the quote of its moment; then the order of
+    the parts counts. Raises `InputError` where a symbol has no ticks.
     """
-    ticks = np.concatenate(parts) if parts else np.empty(0, TICK)
-    return ticks[np.lexsort((ticks["kind"] != QUOTE, ticks["timestamp_ns"]))]
+    held = {part.symbols[number] for part in parts for number in np.unique(part.ticks["symbol"])}
+    symbols = list(wanted) or sorted(held)
+    if missing := [symbol for symbol in symbols if symbol not in held]:
+        raise InputError(f"no ticks of {', '.join(missing)}")
+    numbers = numbered(symbols)
+    chosen = [np.empty(0, TICK)]
+    for part in parts:
+        new = np.array([numbers.get(symbol, -1) for symbol in part.symbols], np.int64)[part.ticks["symbol"]]
+        ticks = part.ticks[new >= 0]
+        ticks["symbol"] = new[new >= 0]
+        chosen.append(ticks)
+    ticks = np.concatenate(chosen)
+    ticks = ticks[np.lexsort((ticks["kind"] != QUOTE, ticks["timestamp_ns"]))]
+    return ColumnTape(symbols, ticks, sum((part.skipped for part in parts), Skipped()))
 
 
 def numbered(symbols: Sequence[str]) -> dict[str, int]:

@@ -1,51 +1,67 @@
 """Which files make up a tape, and their ticks merged."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
-from tradingmesh.adapters.tape_columns import ColumnTape, Ticks, merged, numbered
-from tradingmesh.adapters.tape_lean import LAYOUT, LeanFile, lean_file, read_lean
+from tradingmesh.adapters.tape_columns import ColumnTape, TapePart, merged
+from tradingmesh.adapters.tape_lean import LAYOUT, LeanFile, lean_file, parse_day, read_lean
+from tradingmesh.adapters.tape_plain import read_csv, read_parquet
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.tape_checks import BadRows, Skipped
+from tradingmesh.core.tape_checks import BadRows
+
+STORE_KINDS = ("trade", "quote")
+"""The folders of the market data store that hold ticks: KIND/SYMBOL/DAY/*.parquet."""
 
 
-def read_tape(path: Path, symbols: Sequence[str], *, date: str, bad_rows: BadRows, all_hours: bool) -> ColumnTape:
+def read_tape(path: Path, symbols: Sequence[str], *, day: str, bad_rows: BadRows, all_hours: bool) -> ColumnTape:
     """Reads a whole tape from a file or folder. Raises `InputError` naming what is missing or wrong."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    files = [lean_file(path)] if path.suffix == ".zip" else _lean_day(path, symbols, date)
-    return _lean(files, symbols, bad_rows=bad_rows, all_hours=all_hours)
+    readers: dict[str, Callable[[Path], TapePart]] = {
+        ".zip": lambda file: read_lean(lean_file(file), bad_rows=bad_rows, all_hours=all_hours),
+        ".csv": lambda file: read_csv(file, bad_rows),
+        ".parquet": lambda file: read_parquet(file, bad_rows),
+    }
+    files = _files(path, symbols, day)
+    unknown = [file for file in files if file.suffix not in readers]
+    if unknown:
+        raise InputError(f"{unknown[0]}: a tape is a .zip of LEAN's, a .csv or a .parquet file, or a folder")
+    try:
+        return merged([readers[file.suffix](file) for file in files], symbols)
+    except InputError as error:
+        raise error if str(error).startswith(str(path)) else InputError(f"{path}: {error}") from None
 
 
-def _lean(files: Sequence[LeanFile], symbols: Sequence[str], *, bad_rows: BadRows, all_hours: bool) -> ColumnTape:
-    names = list(dict.fromkeys(file.symbol for file in files))
-    missing = [symbol for symbol in symbols if symbol not in names]
-    if missing:
-        raise InputError(f"{files[0].path}: holds no {', '.join(missing)}")
-    numbers = numbered(names)
-    parts: list[Ticks] = []
-    skipped = Skipped()
-    for file in files:
-        ticks, left_out = read_lean(file, numbers[file.symbol], bad_rows=bad_rows, all_hours=all_hours)
-        parts.append(ticks)
-        skipped += left_out
-    return ColumnTape(names, merged(parts), skipped)
+def _files(path: Path, symbols: Sequence[str], day: str) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    stored = [folder for kind in STORE_KINDS if (folder := path / kind).is_dir()]
+    if stored:
+        files = [file for folder in stored for file in sorted(folder.glob("*/*/*.parquet"))]
+        return [file for file in files if not symbols or file.parts[-3] in {folder_name(s) for s in symbols}]
+    return [file.path for file in _lean_day(path, symbols, day)]
 
 
-def _lean_day(root: Path, symbols: Sequence[str], date: str) -> list[LeanFile]:
+def folder_name(symbol: str) -> str:
+    """A symbol as the name of a folder: a slash cannot be in one."""
+    return symbol.replace("/", "%2F")
+
+
+def _lean_day(root: Path, symbols: Sequence[str], chosen: str) -> list[LeanFile]:
     """The files of these symbols of one day: the given one, or the first that all of them have."""
     folder = root / LAYOUT if (root / LAYOUT).is_dir() else root
     wanted = symbols or sorted(found.name.upper() for found in folder.iterdir() if found.is_dir())
-    by_day: dict[str, list[LeanFile]] = defaultdict(list)
+    by_day: dict[date, list[LeanFile]] = defaultdict(list)
     for symbol in wanted:
         if not (folder / symbol.lower()).is_dir():
             raise InputError(f"{folder}: no folder {symbol.lower()} with ticks of {symbol}")
         for path in sorted((folder / symbol.lower()).glob("*_*.zip")):
             file = lean_file(path)
-            by_day[file.date].append(file)
+            by_day[file.day].append(file)
     days = [day for day, files in sorted(by_day.items()) if len({file.symbol for file in files}) == len(wanted)]
-    day = date or (days[0] if days else "")
+    day = parse_day(chosen, root) if chosen else next(iter(days), None)
     if day not in days:
-        raise InputError(f"{folder}: no day {date or 'at all'} with ticks of every one of {', '.join(wanted)}")
+        raise InputError(f"{folder}: no day {chosen or 'at all'} with ticks of every one of {', '.join(wanted)}")
     return by_day[day]

@@ -8,25 +8,26 @@ stays what it was. Source: the readme of QuantConnect/Lean's Data/equity folder.
 
 import zipfile
 import zlib
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tradingmesh.adapters.tape_columns import QUOTE, TICK, TRADE, Ticks
-from tradingmesh.adapters.tape_text import Ints, Rows
+from tradingmesh.adapters.tape_columns import QUOTE, TICK, TRADE, TapePart, Ticks
+from tradingmesh.adapters.tape_judge import Ints, Mask
+from tradingmesh.adapters.tape_text import TextRows
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.money import PRICE_E4_MAX, SIZE_MAX
-from tradingmesh.core.tape_checks import BadRows, Skip, Skipped
+from tradingmesh.core.tape_checks import BadRows, Skip
 
 NEW_YORK = ZoneInfo("America/New_York")
 TRADE_COLUMNS = ("ms", "price_e4", "size", "exchange", "condition", "suspicious")
 QUOTE_COLUMNS = ("ms", "bid_e4", "bid_size", "ask_e4", "ask_size", "exchange", "condition", "suspicious")
 LAYOUT = Path("equity/usa/tick")
 
-_NS_PER_MS = 1_000_000
+NS_PER_MS = 1_000_000
 _DAY_MS = 25 * 3_600_000
 """The longest day of a year."""
 _OPEN_MS = 34_200_000
@@ -39,71 +40,74 @@ class LeanFile(NamedTuple):
 
     path: Path
     symbol: str
-    date: str
+    day: date
     kind: int
 
 
 def lean_file(path: Path) -> LeanFile:
     """Reads `SYMBOL/20131007_trade.zip`. Raises `InputError` where the name is not of that form."""
-    date, _, kind = path.stem.partition("_")
-    if kind not in {"trade", "quote"} or len(date) != 8 or not date.isdigit():
+    text, _, kind = path.stem.partition("_")
+    if kind not in {"trade", "quote"} or len(text) != 8 or not text.isdigit():
         raise InputError(f"{path}: the name is not like SYMBOL/20131007_trade.zip or SYMBOL/20131007_quote.zip")
-    return LeanFile(path, path.parent.name.upper(), date, QUOTE if kind == "quote" else TRADE)
+    return LeanFile(path, path.parent.name.upper(), parse_day(text, path), QUOTE if kind == "quote" else TRADE)
 
 
-def read_lean(file: LeanFile, number: int, *, bad_rows: BadRows, all_hours: bool) -> tuple[Ticks, Skipped]:
-    """The ticks of one file in its order, and what was left out.
+def parse_day(text: str, where: Path) -> date:
+    """The day of `20131007`. Raises `InputError` naming where it stands."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{where}: {text} is not a day such as 20131007") from None
+
+
+def read_lean(file: LeanFile, *, bad_rows: BadRows, all_hours: bool) -> TapePart:
+    """The ticks of one file.
 
     Raises `InputError` naming the file, and the line where one is at fault: an archive that is cut off or holds
     something else, and with `bad_rows="stop"` the first bad row.
     """
     names = QUOTE_COLUMNS if file.kind == QUOTE else TRADE_COLUMNS
-    rows = Rows(str(file.path), _unzip(file.path), names, header=False)
+    rows = TextRows(str(file.path), _unzip(file.path), names, header=False)
     ms = rows.integers("ms", most=_DAY_MS)
     make = _quotes if file.kind == QUOTE else _trades
     ticks = make(rows, ms, all_hours=all_hours)
-    ticks["symbol"] = number
-    ticks["timestamp_ns"] = ticks["timestamp_ns"] * _NS_PER_MS + midnight_ns(file)
-    return ticks, rows.settle(bad_rows)
+    ticks["timestamp_ns"] = ticks["timestamp_ns"] * NS_PER_MS + midnight_ns(file.day)
+    return TapePart([file.symbol], ticks, rows.settle(bad_rows))
 
 
-def midnight_ns(file: LeanFile) -> int:
-    """When the file's day began in New York, in ns since 1970 UTC. Raises `InputError` for a date that is none."""
-    try:
-        day = datetime.strptime(file.date, "%Y%m%d").replace(tzinfo=NEW_YORK)
-    except ValueError:
-        raise InputError(f"{file.path}: {file.date} is not a date") from None
-    return (day.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+def midnight_ns(day: date) -> int:
+    """When a day begins in New York, in ns since 1970 UTC."""
+    return int(datetime.combine(day, time(), NEW_YORK).timestamp()) * 10**9
 
 
-def _trades(rows: Rows, ms: Ints, *, all_hours: bool) -> Ticks:
+def _trades(rows: TextRows, ms: Ints, *, all_hours: bool) -> Ticks:
     price = rows.integers("price_e4", most=PRICE_E4_MAX)
     size = rows.integers("size", most=SIZE_MAX)
     _flag_common(rows, ms, all_hours=all_hours)
-    rows.flag(price == 0, Skip.ZERO_PRICE)
-    kept = rows.code == Skip.NONE
+    rows.judge.flag(price == 0, Skip.ZERO_PRICE)
+    kept = rows.judge.kept
     ticks = np.zeros(int(kept.sum()), TICK)
     for name, column in (("timestamp_ns", ms), ("price_e4", price), ("size", size)):
         ticks[name] = column[kept]
     return ticks
 
 
-def _quotes(rows: Rows, ms: Ints, *, all_hours: bool) -> Ticks:
+def _quotes(rows: TextRows, ms: Ints, *, all_hours: bool) -> Ticks:
     bid, ask = (rows.integers(name, most=PRICE_E4_MAX) for name in ("bid_e4", "ask_e4"))
     bid_size, ask_size = (rows.integers(name, most=SIZE_MAX) for name in ("bid_size", "ask_size"))
     _flag_common(rows, ms, all_hours=all_hours)
-    rows.flag((bid == 0) & (ask == 0), Skip.ZERO_PRICE)
-    kept = np.flatnonzero(rows.code == Skip.NONE)
+    rows.judge.flag((bid == 0) & (ask == 0), Skip.ZERO_PRICE)
+    kept = np.flatnonzero(rows.judge.kept)
     has_bid, has_ask = bid[kept] > 0, ask[kept] > 0
     bid_row, ask_row = _latest(has_bid), _latest(has_ask)
     whole = (bid_row >= 0) & (ask_row >= 0)
-    rows.flag(_at(kept[~whole], len(rows)), Skip.ONE_SIDED)
+    rows.judge.flag(_at(kept[~whole], len(rows.judge.code)), Skip.ONE_SIDED)
     opens_pair = np.zeros(len(kept), np.bool_)
     opens_pair[:-1] = ~has_ask[:-1] & ~has_bid[1:] & (np.diff(ms[kept]) == 0)
     ends = np.flatnonzero(whole & ~opens_pair)
     bid_row, ask_row = kept[bid_row[ends]], kept[ask_row[ends]]
     crossed = bid[bid_row] > ask[ask_row]
-    rows.flag(_at(kept[ends[crossed]], len(rows)), Skip.CROSSED)
+    rows.judge.flag(_at(kept[ends[crossed]], len(rows.judge.code)), Skip.CROSSED)
     good = ~crossed
     ticks = np.zeros(int(good.sum()), TICK)
     ticks["kind"] = QUOTE
@@ -118,20 +122,20 @@ def _quotes(rows: Rows, ms: Ints, *, all_hours: bool) -> Ticks:
     return ticks
 
 
-def _flag_common(rows: Rows, ms: Ints, *, all_hours: bool) -> None:
-    rows.flag(rows.equal("suspicious", "1"), Skip.SUSPICIOUS)
-    rows.flag(~rows.equal("suspicious", "0"), Skip.NOT_A_NUMBER)
+def _flag_common(rows: TextRows, ms: Ints, *, all_hours: bool) -> None:
+    rows.judge.flag(rows.equal("suspicious", "1"), Skip.SUSPICIOUS)
+    rows.judge.flag(~rows.equal("suspicious", "0"), Skip.NOT_A_NUMBER)
     if not all_hours:
-        rows.flag((ms < _OPEN_MS) | (ms >= _CLOSE_MS), Skip.OUT_OF_HOURS)
-    rows.flag_backwards(ms)
+        rows.judge.flag((ms < _OPEN_MS) | (ms >= _CLOSE_MS), Skip.OUT_OF_HOURS)
+    rows.judge.flag_backwards(ms)
 
 
-def _latest(present: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Ints:
+def _latest(present: Mask) -> Ints:
     """For each row the last row up to it where the value is present, -1 where there is none yet."""
     return np.maximum.accumulate(np.where(present, np.arange(len(present)), -1))
 
 
-def _at(indices: Ints, length: int) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def _at(indices: Ints, length: int) -> Mask:
     mask = np.zeros(length, np.bool_)
     mask[indices] = True
     return mask
