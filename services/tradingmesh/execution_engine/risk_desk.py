@@ -36,7 +36,7 @@ class RiskDesk:
         self._malformed = metrics.counter(
             "malformed_dropped", "Unreadable messages, dropped.", channel=Channel.RISK_CHECK
         )
-        context.loop.on_readable(self._socket, self._take_answers)
+        context.loop.on_readable(self._socket, self._take_answer)
         context.loop.every(LOOK_EVERY_S, self._give_up_late)
 
     def ask(self, request: RiskCheckRequest) -> None:
@@ -56,24 +56,24 @@ class RiskDesk:
         except zmq.Again:  # nobody is there to be asked: the timeout will refuse the order
             self._context.log.warning("risk check not sent", request_id=request.request_id)
 
-    def _take_answers(self) -> None:
-        while True:
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            try:
-                response = read(RISK_CHECK_RESPONSE, frames)[1]
-            except WireError as error:
-                self._malformed.inc()
-                self._context.log.warning("risk answer dropped", error=str(error))
-                continue
-            if not self._asks.answered(response.request_id):
-                self._late.inc()
-                continue
-            self._round_trip.observe_ns(time.monotonic_ns() - self._sent_ns)
-            self._on_decision(response.request_id, response.result)
-            self._send_next()
+    def _take_answer(self) -> None:
+        """One answer, for one request is out: a REQ socket that has its answer must not be read again."""
+        try:
+            frames = self._socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:  # what came was the answer to a request that was given up
+            return
+        try:
+            response = read(RISK_CHECK_RESPONSE, frames)[1]
+        except WireError as error:
+            self._malformed.inc()
+            self._context.log.warning("risk answer dropped", error=str(error))
+            return
+        if not self._asks.answered(response.request_id):
+            self._late.inc()
+            return
+        self._round_trip.observe_ns(time.monotonic_ns() - self._sent_ns)
+        self._on_decision(response.request_id, response.result)
+        self._send_next()
 
     def _give_up_late(self) -> None:
         for request in self._asks.overdue(time.monotonic_ns()):
