@@ -31,20 +31,20 @@ PAPER = {"mode": "paper", "broker": {"kind": "alpaca"}}
 
 def test_a_simulated_system_is_every_component_and_the_simulator_first() -> None:
     """Each with a port of its own; the fill processors are numbered."""
-    planned = processes(_system(fillProcessors={"replicas": 3}).spec, 8900, count(9090))
-    assert planned[0] == Process(Component.ALPACA_SIMULATOR, "alpaca-simulator", 8900)
+    planned = processes(_system(fillProcessors={"replicas": 3}).spec, count(9090))
+    assert planned[0] == Process(Component.ALPACA_SIMULATOR, "alpaca-simulator", 9090)
     assert {p.component for p in planned} == set(Component)
     assert [p.instance for p in planned if p.component is Component.FILL_PROCESSOR] == [
         "fill-processor-1",
         "fill-processor-2",
         "fill-processor-3",
     ]
-    assert sorted(p.port for p in planned[1:]) == list(range(9090, 9100))
+    assert sorted(p.port for p in planned) == list(range(9090, 9101))
 
 
 def test_a_paper_system_has_no_simulator() -> None:
     """Its broker is Alpaca."""
-    planned = processes(_system(**PAPER).spec, 8900, count(9090))
+    planned = processes(_system(**PAPER).spec, count(9090))
     assert Component.ALPACA_SIMULATOR not in {p.component for p in planned}
 
 
@@ -80,24 +80,24 @@ def test_a_tape_does_not_go_with_the_market() -> None:
 def test_ports_are_named_by_the_setting_that_chose_them() -> None:
     """Channels by their manifest field, processes by their name."""
     spec = _system(endpoints={"riskCheck": {"port": 7001}}).spec
-    needed = ports_needed(spec, processes(spec, 8900, count(9090)))
+    needed = ports_needed(spec, processes(spec, count(9090)), 8900)
     assert needed[7001] == "spec.endpoints.riskCheck.port"
     assert needed[5562] == "spec.endpoints.fillAcks.port"
-    assert needed[8900] == "the port of alpaca-simulator"
-    assert len(needed) == 9 + 10
+    assert needed[8900] == "the simulator's port (TRADINGMESH_SIMULATOR_PORT)"
+    assert len(needed) == 9 + 11
 
 
 def test_over_ipc_the_channels_need_no_ports() -> None:
     """Only HTTP is left on TCP."""
     spec = _system(endpoints={"transport": "ipc"}).spec
-    assert len(ports_needed(spec, processes(spec, 8900, count(9090)))) == 10
+    assert len(ports_needed(spec, processes(spec, count(9090)), 8900)) == 11
 
 
 def test_one_port_for_two_things_is_refused() -> None:
     """An admin port that is a channel's port as well names both."""
     spec = _system(endpoints={"fills": {"port": 9091}}).spec
-    with pytest.raises(ConfigError, match=r"^spec\.endpoints\.fills\.port: 9091 is the port of .* as well$"):
-        ports_needed(spec, processes(spec, 8900, count(9090)))
+    with pytest.raises(ConfigError, match=r"^spec\.endpoints\.fills\.port: 9091 is the admin port of .* as well$"):
+        ports_needed(spec, processes(spec, count(9090)), 8900)
 
 
 def test_a_process_is_told_all_it_needs() -> None:
@@ -113,5 +113,3 @@ def test_a_process_is_told_all_it_needs() -> None:
         "s",
         "t",
     )
-    simulator = environment(Process(Component.ALPACA_SIMULATOR, "alpaca-simulator", 8900), place, settings, 8900)
-    assert "TRADINGMESH_ADMIN_PORT" not in simulator

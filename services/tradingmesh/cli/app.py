@@ -1,6 +1,13 @@
 """The commands, one module each."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from tradingmesh.cli import control
+
+DEMO = Path("manifests/demo.yaml")
 
 app = typer.Typer(
     help="An algorithmic trading system as a mesh of small services that trade through Alpaca.",
@@ -16,3 +23,22 @@ def run(component: str = typer.Argument(help="Which component, for example risk-
     from tradingmesh.cli.run import run as run_  # noqa: PLC0415 - the services' imports are heavy
 
     run_(component)
+
+
+@app.command()
+def up(
+    file: Annotated[Path, typer.Option("--file", "-f", help="The TradingSystem manifest.")] = Path(
+        "manifests/demo.yaml"
+    ),
+    tape: Annotated[str | None, typer.Option(help="A tape instead of the manifest's: a path, or `generated`.")] = None,
+    speed: Annotated[str | None, typer.Option(help="How many times faster than the market, or `max`.")] = None,
+    duration: Annotated[float | None, typer.Option(help="End after so many seconds of playing.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the JSON report.")] = None,
+) -> None:
+    """Run the whole mesh on this machine, and judge it: exit 0 only if nothing was lost or doubled."""
+    from tradingmesh.cli import up as mesh  # noqa: PLC0415 - `--help` does without it
+
+    raise typer.Exit(0 if mesh.up(mesh.Options(file, tape, speed, duration, report)) else 1)
+
+
+control.register(app)

@@ -8,9 +8,8 @@ from tradingmesh.contract import CHANNELS, Channel, Component, Mode, TradingSyst
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.runtime.settings import Settings, parse_manifest
 
-SIMULATOR_READY_PATH = "/simulator/state"
-
 START_ORDER = (
+    Component.ALPACA_SIMULATOR,
     Component.RISK_MANAGER,
     Component.METRICS_COLLECTOR,
     Component.EXECUTION_ENGINE,
@@ -20,7 +19,7 @@ START_ORDER = (
     Component.FEATURE_ENGINE,
     Component.SIGNAL_GENERATOR,
 )
-"""The slowest to start come early; any order works."""
+"""The broker first, so that whoever needs it finds it; of the others the slowest to start come early."""
 
 STOP_ORDER = (
     (Component.MARKET_DATA_FEED, Component.SIGNAL_GENERATOR, Component.FEATURE_ENGINE, Component.MARKET_DATA_STORE),
@@ -34,16 +33,11 @@ STOP_ORDER = (
 
 
 class Process(NamedTuple):
-    """One process to start. `port` is its admin HTTP; the simulator's is its own."""
+    """One process to start. `port` is its admin HTTP."""
 
     component: Component
     instance: str
     port: int
-
-    @property
-    def ready_path(self) -> str:
-        """What answers 200 once it is ready."""
-        return SIMULATOR_READY_PATH if self.component is Component.ALPACA_SIMULATOR else "/readyz"
 
 
 class RunPlace(NamedTuple):
@@ -71,12 +65,12 @@ def overridden(system: TradingSystem, *, tape: str | None, speed: str | None) ->
     return parse_manifest(content, source=f"with {' '.join(f'--{k} {v}' for k, v in given.items())}")
 
 
-def processes(spec: TradingSystemSpec, simulator_port: int, admin_ports: Iterator[int]) -> tuple[Process, ...]:
+def processes(spec: TradingSystemSpec, admin_ports: Iterator[int]) -> tuple[Process, ...]:
     """Every process of the system in the order to start them: the simulator, where there is one, first."""
     found = []
-    if spec.mode is Mode.SIMULATED:
-        found.append(Process(Component.ALPACA_SIMULATOR, Component.ALPACA_SIMULATOR.value, simulator_port))
     for component in START_ORDER:
+        if component is Component.ALPACA_SIMULATOR and spec.mode is not Mode.SIMULATED:
+            continue
         names = [component.value]
         if component is Component.FILL_PROCESSOR:
             names = [f"{component}-{number + 1}" for number in range(spec.fill_processors.replicas)]
@@ -84,10 +78,12 @@ def processes(spec: TradingSystemSpec, simulator_port: int, admin_ports: Iterato
     return tuple(found)
 
 
-def ports_needed(spec: TradingSystemSpec, planned: Sequence[Process]) -> dict[int, str]:
+def ports_needed(spec: TradingSystemSpec, planned: Sequence[Process], simulator_port: int) -> dict[int, str]:
     """Each TCP port the system will listen on, and which setting says so. Raises `ConfigError` for one needed twice."""
     needed: dict[int, str] = {}
-    wanted = [(p.port, f"the port of {p.instance}") for p in planned]
+    wanted = [(p.port, f"the admin port of {p.instance} (TRADINGMESH_ADMIN_PORT)") for p in planned]
+    if spec.mode is Mode.SIMULATED:
+        wanted.append((simulator_port, "the simulator's port (TRADINGMESH_SIMULATOR_PORT)"))
     if spec.endpoints.transport == "tcp":
         wanted += [(spec.endpoints.of(channel).port, _field(channel)) for channel in CHANNELS]
     for port, what in wanted:
@@ -99,20 +95,19 @@ def ports_needed(spec: TradingSystemSpec, planned: Sequence[Process]) -> dict[in
 
 def environment(process: Process, place: RunPlace, settings: Settings, simulator_port: int) -> dict[str, str]:
     """What the process is told through its environment."""
-    own = {
+    return {
         "TRADINGMESH_SYSTEM_FILE": str(place.system_file),
         "TRADINGMESH_INSTANCE": process.instance,
         "TRADINGMESH_DATA_DIR": str(place.data_dir),
         "TRADINGMESH_IPC_DIR": str(place.ipc_dir),
+        "TRADINGMESH_ADMIN_PORT": str(process.port),
         "TRADINGMESH_SIMULATOR_PORT": str(simulator_port),
+        "TRADINGMESH_SIMULATOR_HOLD": "1",
         "TRADINGMESH_CONTROL_TOKEN": settings.control_token.get_secret_value(),
         "APCA_API_KEY_ID": settings.apca_api_key_id,
         "APCA_API_SECRET_KEY": settings.apca_api_secret_key.get_secret_value(),
         "PYTHONUNBUFFERED": "1",
     }
-    if process.component is not Component.ALPACA_SIMULATOR:
-        own["TRADINGMESH_ADMIN_PORT"] = str(process.port)
-    return own
 
 
 def _field(channel: Channel) -> str:

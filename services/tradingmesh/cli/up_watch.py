@@ -1,4 +1,4 @@
-"""Asks every process how it is: `/readyz`, `/configz`, and the simulator's own state. Bounded, and never fatal."""
+"""Asks every process how it is, by `/readyz` and `/configz`. Bounded in time, and never fatal."""
 
 import http.client
 import json
@@ -27,22 +27,17 @@ class Picture(NamedTuple):
 
 
 class Watch:
-    """The last picture of every process and start, and the simulator's last state."""
+    """The last picture of every process and start."""
 
     def __init__(self, planned: Iterable[Process]) -> None:
         self._planned = tuple(planned)
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="watch")
         self.pictures: dict[tuple[str, int], Picture] = {}
-        self.broker: dict[str, Any] = {}
 
     def look(self) -> None:
         """Asks all of them; who does not answer keeps its last picture."""
         for process, body in zip(self._planned, self._pool.map(_ask, self._planned), strict=True):
-            if body is None:
-                continue
-            if process.component is Component.ALPACA_SIMULATOR:
-                self.broker = body
-            else:
+            if body is not None:
                 picture = _picture(process, body)
                 self.pictures[picture.instance, picture.epoch] = picture
 
@@ -53,12 +48,12 @@ class Watch:
 
 def is_ready(process: Process) -> bool:
     """Whether the process answers that it is ready."""
-    return fetch(process.port, process.ready_path) is not None
+    return fetch(process.port, "/readyz") is not None
 
 
 def why_not_ready(process: Process) -> str:
     """What it says it is waiting for."""
-    body = fetch(process.port, process.ready_path, whatever_status=True)
+    body = fetch(process.port, "/readyz", whatever_status=True)
     return "; ".join(body.get("reasons", ())) if body else "no answer yet"
 
 
@@ -77,8 +72,7 @@ def fetch(port: int, path: str, *, method: str = "GET", whatever_status: bool = 
 
 
 def _ask(process: Process) -> dict[str, Any] | None:
-    is_simulator = process.component is Component.ALPACA_SIMULATOR
-    return fetch(process.port, process.ready_path if is_simulator else "/configz")
+    return fetch(process.port, "/configz")
 
 
 def _picture(process: Process, body: dict[str, Any]) -> Picture:

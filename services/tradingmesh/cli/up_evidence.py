@@ -1,0 +1,43 @@
+"""What a run leaves behind: the broker's account, the risk manager's journal, and how each process fared."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tradingmesh.adapters.journal_sqlite import SqliteJournal
+from tradingmesh.cli.supervisor import Child
+from tradingmesh.cli.up_audit import Account, Execution, ledger_account
+from tradingmesh.cli.up_report import ComponentReport
+from tradingmesh.core.risk_records import decode
+from tradingmesh.core.signal import Side
+
+JOURNAL = Path("risk-manager") / "risk.journal"
+
+
+def read_journal(data_dir: Path, cash: Decimal) -> tuple[Account, tuple[str, ...]]:
+    """The ledger's account by the journal, and what was set aside. Raises `JournalError` where it is damaged."""
+    journal = SqliteJournal(data_dir / JOURNAL)
+    try:
+        return ledger_account((decode(raw) for raw in journal.replay()), cash)
+    finally:
+        journal.close()
+
+
+def broker_account(state: Mapping[str, Any]) -> Account:
+    """The account in the simulator's `/simulator/state`."""
+    return Account(
+        Decimal(state["cash"]),
+        {symbol: Decimal(quantity) for symbol, quantity in state["positions"].items()},
+        tuple((fill["execution_id"], _execution(fill)) for fill in state["fills"]),
+    )
+
+
+def component_report(child: Child) -> ComponentReport:
+    """How a process fared."""
+    ready_s = None if child.ready_s is None else round(child.ready_s, 2)
+    return ComponentReport(round(child.rss_peak_mb, 1), ready_s, child.restarts, child.exit_code)
+
+
+def _execution(fill: Mapping[str, str]) -> Execution:
+    return Execution(fill["symbol"], Side(fill["side"]), Decimal(fill["qty"]), Decimal(fill["price"]))
