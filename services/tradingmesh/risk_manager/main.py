@@ -21,7 +21,7 @@ from tradingmesh.runtime.component import Context, Service
 JOURNAL = "risk.journal"
 ADVANCE_S = 0.1
 STATUS_S = 0.5
-RELOAD_S = 1.0
+RELOAD_S = 0.5
 _BREAKER_LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
