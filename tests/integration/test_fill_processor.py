@@ -1,0 +1,218 @@
+"""Fill processors over real sockets: the execution engine and the risk manager are played by the test."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+
+from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.contract import Channel, Component
+from tradingmesh.core.bus import Subscription
+from tradingmesh.core.events import ComponentError, OrderFilled, PositionOpened
+from tradingmesh.core.fills import (
+    BookedReport,
+    Fill,
+    OrderClosed,
+    Position,
+    Report,
+    ReportAnswer,
+    ReportApplied,
+    ReportSetAside,
+)
+from tradingmesh.core.money import ZERO
+from tradingmesh.core.signal import Side
+from tradingmesh.fill_processor.main import FillProcessor, build
+from tradingmesh.runtime.component import Context
+from tradingmesh.wire.messages import BOOKED_REPORT, REPORT, REPORT_ANSWER
+
+SPEC: dict[str, Any] = {"broker": {"commissionPerShare": "0.005"}}
+TRACE = bytes(range(16))
+MakeContext = Callable[..., Context]
+
+
+def fill(sequence: int = 1, **changes: Any) -> Report:
+    body = Fill(
+        f"x{sequence}", "b-1", "c-1", "IBM", Side.BUY, Decimal(10), Decimal("9.5"), Decimal(10), 5, Decimal("9.4")
+    )
+    return Report(7, sequence, "r-1", msgspec.structs.replace(body, **changes), TRACE.hex())
+
+
+class Mesh:
+    """Some processors and their two neighbours, all in this thread."""
+
+    def __init__(self, make_context: MakeContext, until: Callable[..., None], count: int = 1) -> None:
+        self._until = until
+        engine = make_context(Component.EXECUTION_ENGINE, {})
+        self.fills = engine.sockets.push(Channel.FILLS)
+        self.acks = engine.sockets.pull(Channel.FILL_ACKS)
+        self._risk_context = make_context(Component.RISK_MANAGER, {})
+        self.contexts = [make_context(Component.FILL_PROCESSOR, dict(SPEC)) for _ in range(count)]
+        self.processors: list[FillProcessor] = []
+        for context in self.contexts:
+            processor = build(context)
+            assert isinstance(processor, FillProcessor)
+            self.processors.append(processor)
+        self.events: Subscription = self.contexts[0].events.bus.subscribe(OrderFilled, PositionOpened, ComponentError)
+        self._sender = Sender(REPORT, "engine", 7)
+        self._answers = Sender(REPORT_ANSWER, "risk", 7)
+
+    def start_risk(self) -> None:
+        self.risk = self._risk_context.sockets.router(Channel.POSITIONS)
+        self.run_until(lambda: all(one._positions.poll(0, zmq.POLLOUT) for one in self.processors))
+
+    def run_until(self, condition: Callable[[], object]) -> None:
+        self._until(condition, *(context.loop for context in self.contexts))
+
+    def push(self, *reports: Report) -> None:
+        for report in reports:
+            self.fills.send_multipart(self._sender.frames(report, 1, trace_id=TRACE))
+
+    def booked(self) -> tuple[bytes, BookedReport]:
+        self.run_until(lambda: self.risk.poll(0))
+        identity, *frames = self.risk.recv_multipart()
+        header, booked = read(BOOKED_REPORT, frames)
+        assert header.trace_id == TRACE
+        return identity, booked
+
+    def answer(self, identity: bytes, answer: ReportAnswer) -> None:
+        self.risk.send_multipart([identity, *self._answers.frames(answer, 1)])
+
+    def ack(self) -> ReportAnswer:
+        self.run_until(lambda: self.acks.poll(0))
+        return read(REPORT_ANSWER, self.acks.recv_multipart())[1]
+
+
+def applied(sequence: int = 1, *, duplicate: bool = False) -> ReportApplied:
+    before = Position("IBM", ZERO, ZERO, ZERO)
+    after = Position("IBM", Decimal(10), Decimal(95), ZERO)
+    return ReportApplied(7, "IBM", sequence, duplicate, before, after, Decimal(1000))
+
+
+@pytest.fixture
+def mesh(make_context: MakeContext, until: Callable[..., None]) -> Mesh:
+    made = Mesh(make_context, until)
+    made.start_risk()
+    made.run_until(lambda: made.fills.poll(0, zmq.POLLOUT))
+    return made
+
+
+def test_fill_is_valued_applied_told_and_acknowledged(mesh: Mesh) -> None:
+    """Nothing is told or acknowledged before the risk manager has answered."""
+    mesh.push(fill())
+    identity, booked = mesh.booked()
+    assert (booked.commission, booked.cash_impact, booked.slippage) == (
+        Decimal("0.05"),
+        Decimal("-95.05"),
+        Decimal("1.0"),
+    )
+    assert not mesh.acks.poll(20)
+    mesh.answer(identity, applied())
+    assert mesh.ack() == applied()
+    assert [type(event) for event in mesh.events.drain()] == [OrderFilled, PositionOpened]
+
+
+def test_end_of_an_order_goes_through(mesh: Mesh) -> None:
+    """It moves no cash, and is acknowledged like a fill; nothing is told of it here."""
+    mesh.push(Report(7, 2, "r-1", OrderClosed("b-1", "c-1", "IBM", "filled", Decimal(10), 6), TRACE.hex()))
+    identity, booked = mesh.booked()
+    assert booked.cash_impact == 0
+    mesh.answer(identity, applied(2))
+    assert mesh.ack() == applied(2)
+    assert list(mesh.events.drain()) == []
+
+
+def test_repetition_is_acknowledged_and_not_told_again(mesh: Mesh) -> None:
+    """What was applied before gets its ack, so that it is not sent for ever."""
+    mesh.push(fill())
+    identity, _ = mesh.booked()
+    mesh.answer(identity, applied(duplicate=True))
+    assert mesh.ack() == applied(duplicate=True)
+    assert list(mesh.events.drain()) == []
+
+
+def test_poison_goes_on_to_be_set_aside(mesh: Mesh) -> None:
+    """A report that cannot be valued is not dropped here: the risk manager keeps it, and it is alarmed."""
+    mesh.push(fill(price=Decimal(-1)))
+    identity, booked = mesh.booked()
+    assert (booked.cash_impact, booked.report.body) == (ZERO, fill(price=Decimal(-1)).body)
+    aside = ReportSetAside(7, "IBM", 1, "price -1 is not above 0")
+    mesh.answer(identity, aside)
+    assert mesh.ack() == aside
+    (event,) = mesh.events.drain()
+    assert isinstance(event, ComponentError)
+    assert "price -1 is not above 0" in event.error
+
+
+def test_without_a_risk_manager_reports_are_left_to_come_again(
+    make_context: MakeContext, until: Callable[..., None]
+) -> None:
+    """Nothing is held and nothing is acknowledged; when it is there, the next sending goes through."""
+    mesh = Mesh(make_context, until)
+    mesh.run_until(lambda: mesh.fills.poll(0, zmq.POLLOUT))
+    mesh.push(fill())
+    mesh.run_until(lambda: mesh.processors[0].status()["pulled"] == 1)
+    assert mesh.processors[0].status()["outstanding"] == 0
+    mesh.start_risk()
+    mesh.push(fill())
+    identity, _ = mesh.booked()
+    mesh.answer(identity, applied())
+    assert mesh.ack() == applied()
+
+
+def test_outstanding_is_bounded(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound a report is left to come again; one that is out already may be repeated."""
+    monkeypatch.setattr("tradingmesh.fill_processor.main.OUTSTANDING_MAX", 2)
+    mesh.push(fill(1), fill(2), fill(3), fill(2))
+    mesh.run_until(lambda: mesh.processors[0].status()["pulled"] == 4)
+    assert [mesh.booked()[1].report.symbol_sequence for _ in range(3)] == [1, 2, 2]
+    assert mesh.processors[0].status()["outstanding"] == 2
+
+
+def test_lost_answer_is_forgotten(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the risk manager took to its grave does not fill the processor."""
+    mesh.push(fill())
+    mesh.booked()
+    monkeypatch.setattr("tradingmesh.fill_processor.main.FORGET_AFTER_S", 0.0)
+    mesh.processors[0]._forget_old()
+    assert mesh.processors[0].status()["outstanding"] == 0
+
+
+def test_several_share_the_work(make_context: MakeContext, until: Callable[..., None]) -> None:
+    """Each report goes to one of them, and its answer comes back through the same."""
+    mesh = Mesh(make_context, until, count=3)
+    mesh.start_risk()
+    for context in mesh.contexts:
+        context.loop.turn(0)
+    mesh.run_until(lambda: mesh.fills.poll(0, zmq.POLLOUT))
+    sent = 0
+    while len([one for one in mesh.processors if one.status()["pulled"]]) < 3:
+        sent += 1
+        mesh.push(fill(sent))
+        mesh.run_until(lambda: mesh.risk.poll(0))
+        identity, booked = mesh.booked()
+        mesh.answer(identity, applied(booked.report.symbol_sequence))
+        assert mesh.ack() == applied(booked.report.symbol_sequence)
+        assert sent < 1_000
+    assert sum(one.status()["applied"] for one in mesh.processors) == sent
+
+
+def test_garbage_is_dropped_and_counted(mesh: Mesh) -> None:
+    """The processor lives."""
+    mesh.fills.send_multipart([b"x", b"y"])
+    counters = mesh.contexts[0].metrics.snapshot
+    mesh.run_until(lambda: counters()["counters"]["malformed_dropped"]["channel=fills"] == 1)
+    mesh.push(fill())
+    assert mesh.booked()[1].report == fill()
+
+
+def test_drain_waits_for_the_answers_that_are_out(mesh: Mesh) -> None:
+    """A clean stop finishes what was pulled."""
+    mesh.push(fill())
+    identity, _ = mesh.booked()
+    mesh.contexts[0].loop.after(0.05, lambda: mesh.answer(identity, applied()))
+    mesh.processors[0].drain()
+    assert mesh.acks.poll(1_000)
+    assert mesh.ack() == applied()
