@@ -3,11 +3,11 @@
 from bisect import bisect_right
 from decimal import Decimal
 
-from tradingmesh.core.signal import Signal
+from tradingmesh.core.signal import Side, Signal
 
 MINUTE_NS = 60_000_000_000
 
-OrderKey = tuple[str, str, str, Decimal, str, Decimal | None, Decimal | None]
+OrderKey = tuple[str, str, bool, Decimal, str, Decimal | None, Decimal | None]
 
 
 def order_key(signal: Signal) -> OrderKey:
@@ -15,9 +15,9 @@ def order_key(signal: Signal) -> OrderKey:
     return (
         signal.strategy,
         signal.symbol,
-        signal.side.value,
+        signal.side is Side.BUY,
         signal.quantity,
-        signal.order_type.value,
+        signal.order_type._value_,
         signal.limit_price,
         signal.stop_price,
     )
@@ -50,6 +50,8 @@ class RecentOrders:
 
     def _forget(self, until_ns: int) -> None:
         count = bisect_right(self.times_ns, until_ns)
+        if not count:
+            return
         for time_ns, key in zip(self.times_ns[:count], self._keys[:count], strict=True):
             if self._last_ns.get(key) == time_ns:
                 del self._last_ns[key]

@@ -136,7 +136,7 @@ class RiskCore:
         """Takes what the manifest says now. Configuration, so it leaves no record."""
         self.state.limits = Limits(limits)
         self.state.breaker.spec = breaker
-        self.state.manifest_trading = trading
+        self.state.set_trading(manifest=trading)
 
     def set_switch(self, trading: TradingState) -> None:
         """A person halts, reduces or resumes. The manifest's own trading state still holds where it is stricter."""

