@@ -18,7 +18,7 @@ from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
 from requests import RequestException
 
-from tradingmesh.adapters.alpaca_trading_json import fill_update, order_update, rfc3339, time_ns
+from tradingmesh.adapters.alpaca_trading_json import clock_ns, fill_update, order_update, rfc3339
 from tradingmesh.core.errors import BrokerError, InputError
 from tradingmesh.core.order_effects import Snapshot, SubmitAnswered, SubmitRefused, SubmitUnanswered
 from tradingmesh.core.order_record import OrderUpdate
@@ -110,8 +110,7 @@ class AlpacaTrading:
 
         Raises `BrokerError`.
         """
-        clock = _call(self._client.get_clock)
-        broker_ns = time_ns(clock.get("timestamp"), "timestamp")
+        broker_ns = _read(clock_ns, _call(self._client.get_clock))
         orders = {update.order_id: update for update in self._orders("open", 0)}
         if since_ns:
             orders.update((update.order_id, update) for update in self._orders("all", since_ns))
@@ -164,7 +163,7 @@ class AlpacaTrading:
     def _fills(self, since_ns: int) -> Iterator[OrderUpdate]:
         params: dict[str, Any] = {"after": rfc3339(since_ns), "direction": "asc", "page_size": FILLS_PAGE}
         for _ in range(PAGES_MAX):
-            page = _call(self._client.get, "/account/activities/FILL", params)
+            page = _rows(_call(self._client.get, "/account/activities/FILL", params))
             for raw in page:
                 yield _read(fill_update, raw)
             if len(page) < FILLS_PAGE:
@@ -187,6 +186,12 @@ def _read(reader: Callable[[Any], T], raw: Any) -> T:
         return reader(raw)
     except (InputError, AttributeError) as error:
         raise AnswerLostError(f"the broker's answer cannot be read: {error}") from None
+
+
+def _rows(raw: Any) -> list[Any]:
+    if not isinstance(raw, list):
+        raise AnswerLostError("the broker's answer cannot be read: a list belongs there")
+    return raw
 
 
 def _refusal(error: APIError) -> BrokerError:

@@ -61,6 +61,11 @@ def fill_update(activity: Json) -> OrderUpdate:
     )
 
 
+def clock_ns(clock: Json) -> int:
+    """What time it is at the broker. Raises `InputError`."""
+    return time_ns(clock.get("timestamp"), "timestamp")
+
+
 def order_request(order: Order) -> dict[str, str]:
     """The body of POST /v2/orders."""
     body = {

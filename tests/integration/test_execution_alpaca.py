@@ -1,0 +1,455 @@
+"""Alpaca through alpaca-py, against a server that fails on demand: no answer may cost an order or make two of one."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import SimpleQueue
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from websockets.sync.server import ServerConnection, serve
+
+from tradingmesh.adapters import alpaca_stream, alpaca_trading
+from tradingmesh.adapters.alpaca_stream import AlpacaStream
+from tradingmesh.adapters.alpaca_trading import AlpacaTrading, KeysRefusedError, RequestRefusedError
+from tradingmesh.adapters.alpaca_trading_broker import AlpacaAccount, AlpacaBroker
+from tradingmesh.adapters.alpaca_trading_json import order_request
+from tradingmesh.core.errors import BrokerError
+from tradingmesh.core.order_effects import (
+    BrokerEvent,
+    CancelFailed,
+    Snapshot,
+    StreamState,
+    SubmitAnswered,
+    SubmitRefused,
+    SubmitUnanswered,
+    UpdateUnreadable,
+)
+from tradingmesh.core.order_record import Order, OrderUpdate
+from tradingmesh.core.signal import Side
+from tradingmesh.ports import ReadyOrder
+from tradingmesh.runtime.component import WallClock
+
+NO_CASH = (403, {"code": 40310000, "message": "insufficient buying power"})
+NOT_UNIQUE = (422, {"code": 40010001, "message": "client_order_id must be unique"})
+
+
+def order_json(client: str, number: int = 1, **changes: Any) -> dict[str, Any]:
+    created = f"2024-01-02T15:00:{number:02}.000001Z"
+    return {
+        "id": f"00000000-0000-0000-0000-{number:012}",
+        "client_order_id": client,
+        "created_at": created,
+        "submitted_at": created,
+        "symbol": "IBM",
+        "qty": "100",
+        "filled_qty": "0",
+        "side": "buy",
+        "status": "new",
+        **changes,
+    }
+
+
+class Alpaca(ThreadingHTTPServer):
+    """Takes orders. `faults` says what happens to the next POSTs: a status and a body, `act` before it or not."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.orders: dict[str, dict[str, Any]] = {}
+        self.activities: list[dict[str, Any]] = []
+        self.posts: list[dict[str, Any]] = []
+        self.asked: list[str] = []
+        self.faults: list[tuple[bool, int, Any]] = []
+        self.answers: dict[str, tuple[int, Any]] = {}
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def place(self, body: dict[str, Any]) -> tuple[int, Any]:
+        self.posts.append(body)
+        act, status, answer = self.faults.pop(0) if self.faults else (True, 200, None)
+        if not act:
+            return status, answer
+        client = body["client_order_id"]
+        if client in self.orders:
+            return NOT_UNIQUE
+        self.orders[client] = order_json(client, len(self.orders) + 1)
+        return status, self.orders[client] if answer is None else answer
+
+    def query(self, path: str, params: dict[str, str]) -> tuple[int, Any]:
+        self.asked.append(path)
+        if path in self.answers:
+            return self.answers[path]
+        if path == "/v2/clock":
+            return 200, {"timestamp": "2024-01-02T10:30:00.5-05:00", "is_open": True}
+        if path == "/v2/orders:by_client_order_id":
+            found = self.orders.get(params["client_order_id"])
+            return (200, found) if found else (404, {"code": 40410000, "message": "order not found"})
+        if path == "/v2/orders":
+            known = sorted(self.orders.values(), key=lambda order: order["submitted_at"])
+            found_all = [o for o in known if o["submitted_at"] > params.get("after", "")]
+            if params["status"] == "open":
+                found_all = [o for o in found_all if o["status"] == "new"]
+            return 200, found_all[: int(params["limit"])]
+        ids = [activity["id"] for activity in self.activities]
+        start = ids.index(params["page_token"]) + 1 if "page_token" in params else 0
+        return 200, self.activities[start : start + int(params["page_size"])]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Alpaca
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(*self.server.place(body))
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        self._answer(*self.server.query(parts.path, {k: v[0] for k, v in parse_qs(parts.query).items()}))
+
+    def do_DELETE(self) -> None:
+        self._answer(*self.server.answers.get(self.path, (204, None)))
+
+    def _answer(self, status: int, body: Any) -> None:
+        if status == 0:
+            self.close_connection = True
+            return
+        if status < 0:
+            time.sleep(-status)
+            return
+        raw = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.send_header("Retry-After", "0")
+        self.end_headers()
+        self.wfile.write(raw)
+
+
+@pytest.fixture
+def alpaca() -> Iterator[Alpaca]:
+    server = Alpaca()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alpaca_trading, "READ_TIMEOUT_S", 0.3)
+    quick = {"wait_initial": 0.01, "wait_max": 0.02, "wait_jitter": 0.0, "timeout": 3.0}
+    for name, value in quick.items():
+        monkeypatch.setitem(alpaca_trading._RETRIES, name, value)
+
+
+def ready(client: str = "c-1", *, valid_s: float = 10.0) -> ReadyOrder:
+    until_ns = time.time_ns() + int(valid_s * 1e9)
+    order = Order(client, "IBM", Side.BUY, Decimal(100), 1, valid_until_ns=until_ns)
+    return ReadyOrder(order, order_request(order))
+
+
+def trading(alpaca: Alpaca) -> AlpacaTrading:
+    return AlpacaTrading("key", "secret", alpaca.url, paper=True, clock=WallClock())
+
+
+def test_order_is_placed(alpaca: Alpaca) -> None:
+    """One POST, text only, and the broker's own words back."""
+    answer = trading(alpaca).submit(ready())
+    assert isinstance(answer, SubmitAnswered)
+    assert (answer.update.event, answer.update.client_order_id) == ("new", "c-1")
+    assert alpaca.posts == [ready().body]
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 0, -1])
+def test_answer_lost_after_acting_makes_no_second_order(alpaca: Alpaca, status: int) -> None:
+    """An error, an HTML page, a closed connection, silence: the order is looked up, and is there."""
+    alpaca.faults = [(True, status, "<html>Bad Gateway</html>")]
+    answer = trading(alpaca).submit(ready())
+    assert isinstance(answer, SubmitAnswered)
+    assert (len(alpaca.posts), len(alpaca.orders)) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [500, 504, 0, 429])
+def test_order_that_did_not_arrive_is_sent_again(alpaca: Alpaca, status: int) -> None:
+    """Looked up, not there, and still valid: once more, under the same client order id."""
+    alpaca.faults = [(False, status, {"message": "x"}), (False, status, {"message": "x"})]
+    answer = trading(alpaca).submit(ready())
+    assert isinstance(answer, SubmitAnswered)
+    assert (len(alpaca.posts), len(alpaca.orders)) == (3, 1)
+    assert alpaca.asked == ["/v2/orders:by_client_order_id"] * 2
+
+
+def test_order_past_its_time_is_not_sent_again(alpaca: Alpaca) -> None:
+    """What became of it is left to a reconciliation."""
+    alpaca.faults = [(False, 500, {})]
+    answer = trading(alpaca).submit(ready(valid_s=-1))
+    assert isinstance(answer, SubmitUnanswered)
+    assert len(alpaca.posts) == 1
+
+
+def test_broker_that_never_answers(alpaca: Alpaca) -> None:
+    """Given up after a few attempts: nobody knows, and it says so."""
+    alpaca.faults = [(False, 500, {})] * 20
+    answer = trading(alpaca).submit(ready())
+    assert isinstance(answer, SubmitUnanswered)
+    assert "500" in answer.reason
+    assert 1 < len(alpaca.posts) <= 5
+
+
+def test_not_unique_means_it_is_there(alpaca: Alpaca) -> None:
+    """The broker knows the client order id already: that order is the answer."""
+    alpaca.orders["c-1"] = order_json("c-1", status="filled", filled_qty="100")
+    answer = trading(alpaca).submit(ready())
+    assert isinstance(answer, SubmitAnswered)
+    assert (answer.update.event, answer.update.cumulative_quantity) == ("fill", Decimal(100))
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (NO_CASH, "insufficient buying power"),
+        ((401, {"code": 40110000, "message": "request is not authorized"}), "check APCA_API_KEY_ID"),
+        ((403, "forbidden."), "check APCA_API_KEY_ID"),
+        ((422, {"code": 42210000, "message": "qty must be > 0"}), "qty must be > 0"),
+    ],
+)
+def test_refusal_is_final(alpaca: Alpaca, fault: tuple[int, Any], reason: str) -> None:
+    """The broker said no, and did nothing: one POST."""
+    alpaca.faults = [(False, *fault)]
+    answer = trading(alpaca).submit(ready())
+    assert isinstance(answer, SubmitRefused)
+    assert reason in answer.reason
+    assert len(alpaca.posts) == 1
+
+
+def test_nobody_there() -> None:
+    """A refused connection is an answer lost, in bounded time."""
+    gone = AlpacaTrading("key", "secret", "http://127.0.0.1:9", paper=True, clock=WallClock())
+    assert isinstance(gone.submit(ready()), SubmitUnanswered)
+    with pytest.raises(BrokerError, match="no answer from the broker"):
+        gone.snapshot(1, [])
+
+
+def test_snapshot_has_every_page(alpaca: Alpaca, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders and fills over several pages, each once, and what was to be looked up."""
+    monkeypatch.setattr(alpaca_trading, "ORDERS_PAGE", 3)
+    monkeypatch.setattr(alpaca_trading, "FILLS_PAGE", 2)
+    for number in range(1, 8):
+        status = "new" if number % 2 else "filled"
+        alpaca.orders[f"c-{number}"] = order_json(f"c-{number}", number, status=status)
+    alpaca.orders["old"] = order_json("old", 9, submitted_at="2020-01-02T15:00:00Z", status="canceled")
+    for number in range(1, 6):
+        alpaca.activities.append(
+            {
+                "id": f"20240102::{number}",
+                "order_id": order_json("x", number)["id"],
+                "type": "partial_fill",
+                "symbol": "IBM",
+                "side": "buy",
+                "price": "10.5",
+                "qty": "1",
+                "cum_qty": str(number),
+                "transaction_time": "2024-01-02T15:00:00Z",
+            }
+        )
+    snapshot = trading(alpaca).snapshot(1_700_000_000_000_000_000, ["c-1", "old", "never"])
+    assert sorted(update.client_order_id for update in snapshot.orders) == [*(f"c-{n}" for n in range(1, 8)), "old"]
+    assert [update.cumulative_quantity for update in snapshot.fills] == [Decimal(n) for n in range(1, 6)]
+    assert snapshot.missing == ("never",)
+    assert snapshot.broker_ns == 1_704_209_400_500_000_000
+    assert alpaca.asked[-1] == "/v2/account/activities/FILL"  # fills after orders: never behind them
+
+
+def test_first_snapshot_asks_for_open_orders_only(alpaca: Alpaca) -> None:
+    """What happened before our time is not ours."""
+    alpaca.orders = {"a": order_json("a", 1), "b": order_json("b", 2, status="filled")}
+    snapshot = trading(alpaca).snapshot(0, [])
+    assert [update.client_order_id for update in snapshot.orders] == ["a"]
+    assert "/v2/account/activities/FILL" not in alpaca.asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((401, {"message": "unauthorized"}), KeysRefusedError),
+        ((200, {"timestamp": "soon"}), BrokerError),
+        ((200, ["odd"]), BrokerError),
+        ((200, "<html>maintenance</html>"), BrokerError),
+    ],
+)
+def test_snapshot_that_cannot_be_had(alpaca: Alpaca, answer: tuple[int, Any], error: type[Exception]) -> None:
+    """Whatever comes instead of an answer is one clear error."""
+    alpaca.answers["/v2/clock"] = answer
+    with pytest.raises(error):
+        trading(alpaca).snapshot(1, [])
+
+
+def test_cancel(alpaca: Alpaca) -> None:
+    """Taken, or refused with the broker's reason."""
+    trading(alpaca).cancel("b-1")
+    alpaca.answers["/v2/orders/b-2"] = (422, {"code": 42210000, "message": "order is already filled"})
+    with pytest.raises(RequestRefusedError, match="already filled"):
+        trading(alpaca).cancel("b-2")
+
+
+class Stream:
+    """The websocket side: `talk` is what it says to the next connections, one after the other."""
+
+    def __init__(self, *talks: Callable[[ServerConnection], None]) -> None:
+        self._talks = list(talks)
+        self.connections = 0
+        self._server = serve(self._serve, "127.0.0.1", 0)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/stream"
+
+    def _serve(self, socket: ServerConnection) -> None:
+        self.connections += 1
+        if self._talks:
+            self._talks.pop(0)(socket)
+
+    def close(self) -> None:
+        self._server.shutdown()
+
+
+def say(socket: ServerConnection, stream: str, data: Any) -> None:
+    socket.send(json.dumps({"stream": stream, "data": data}).encode())
+
+
+def welcome(socket: ServerConnection) -> None:
+    assert json.loads(socket.recv())["data"] == {"key_id": "key", "secret_key": "secret"}
+    say(socket, "authorization", {"status": "authorized", "action": "authenticate"})
+    assert json.loads(socket.recv()) == {"action": "listen", "data": {"streams": ["trade_updates"]}}
+    say(socket, "listening", {"streams": ["trade_updates"]})
+
+
+def update(event: str, **changes: Any) -> dict[str, Any]:
+    return {"event": event, "timestamp": "2024-01-02T15:00:01Z", "order": order_json("c-1"), **changes}
+
+
+def wait_for_close(socket: ServerConnection) -> None:
+    for _ in socket:
+        pass
+
+
+def welcome_and_wait(socket: ServerConnection) -> None:
+    welcome(socket)
+    wait_for_close(socket)
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[Stream], SimpleQueue[BrokerEvent]]]:
+    made: list[tuple[AlpacaStream, Stream]] = []
+
+    def start(server: Stream) -> SimpleQueue[BrokerEvent]:
+        heard: SimpleQueue[BrokerEvent] = SimpleQueue()
+        stream = AlpacaStream("key", "secret", server.url, heard.put, paper=True)
+        made.append((stream, server))
+        stream.start()
+        return heard
+
+    yield start
+    for stream, server in made:
+        stream.stop()
+        assert not stream._thread.is_alive()
+        server.close()
+
+
+Listen = Callable[[Stream], "SimpleQueue[BrokerEvent]"]
+
+
+def test_stream_tells_when_it_listens_and_what_it_hears(listen: Listen) -> None:
+    """In order: listening, then each update; one that cannot be read is told, and the next comes through."""
+
+    def talk(socket: ServerConnection) -> None:
+        welcome(socket)
+        say(socket, "trade_updates", update("new"))
+        say(socket, "trade_updates", update("fill", price="oops", qty="1"))
+        socket.send(b"no json")
+        say(socket, "trade_updates", update("done_for_day"))
+        wait_for_close(socket)
+
+    heard = listen(Stream(talk))
+    events = [heard.get(timeout=5) for _ in range(5)]
+    assert [type(event) for event in events] == [
+        StreamState,
+        OrderUpdate,
+        UpdateUnreadable,
+        UpdateUnreadable,
+        OrderUpdate,
+    ]
+    assert events[0] == StreamState("")
+    assert isinstance(events[4], OrderUpdate)
+    assert events[4].event == "done_for_day"
+
+
+def test_lost_connection_is_told_and_made_again(listen: Listen) -> None:
+    """Problem, then listening again: that is when the broker must be asked what was missed."""
+    heard = listen(Stream(welcome, welcome_and_wait))
+    assert heard.get(timeout=5) == StreamState("")
+    lost = heard.get(timeout=5)
+    assert isinstance(lost, StreamState)
+    assert "connection lost" in lost.problem
+    assert heard.get(timeout=5) == StreamState("")
+
+
+def test_refused_keys_are_told_and_not_tried_over_and_over(listen: Listen) -> None:
+    """One clear reason, and no storm."""
+
+    def refuse(socket: ServerConnection) -> None:
+        socket.recv()
+        say(socket, "authorization", {"status": "unauthorized", "action": "authenticate"})
+        wait_for_close(socket)
+
+    server = Stream(*[refuse] * 20)
+    heard = listen(server)
+    told = heard.get(timeout=5)
+    assert isinstance(told, StreamState)
+    assert "refuses the keys" in told.problem
+    assert heard.empty()
+    assert server.connections == 1
+    delay_s = alpaca_stream.REFUSED_WAIT_S
+    assert delay_s >= 30
+
+
+def test_mute_server_is_left(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login without an answer ends in bounded time, and is tried again."""
+    monkeypatch.setattr(alpaca_stream, "LOGIN_TIMEOUT_S", 0.1)
+    heard = listen(Stream(wait_for_close, welcome_and_wait))
+    told = heard.get(timeout=5)
+    assert isinstance(told, StreamState)
+    assert "cannot connect" in told.problem
+    assert heard.get(timeout=5) == StreamState("")
+
+
+def test_broker_delivers_from_its_threads(alpaca: Alpaca) -> None:
+    """Orders, cancels and snapshots are asked for without waiting, and each is answered once."""
+    server = Stream(welcome_and_wait)
+    broker = AlpacaBroker(AlpacaAccount("key", "secret", alpaca.url, server.url, paper=True), WallClock())
+    heard: SimpleQueue[BrokerEvent] = SimpleQueue()
+    broker.start(heard.put)
+    assert heard.get(timeout=5) == StreamState("")
+    order = ready().order
+    broker.submit(broker.prepare(order))
+    placed = heard.get(timeout=5)
+    assert isinstance(placed, SubmitAnswered)
+    alpaca.answers["/v2/orders/"] = (422, {"message": "no such thing"})
+    broker.cancel(order)
+    assert isinstance(heard.get(timeout=5), CancelFailed)
+    broker.reconcile(0, [])
+    assert isinstance(heard.get(timeout=5), Snapshot)
+    broker.submit(ReadyOrder(order, {"client_order_id": "c-1", "qty": {1, 2}}))  # type: ignore[dict-item]
+    crashed = heard.get(timeout=5)
+    assert isinstance(crashed, SubmitUnanswered)
+    broker.stop()
+    server.close()
