@@ -1,5 +1,6 @@
 """Keeps the processes of a run: starts them, starts them again when they die, and ends them in order."""
 
+import json
 import os
 import signal
 import subprocess
@@ -99,14 +100,22 @@ class Child:
             self.rss_peak_mb = max(self.rss_peak_mb, rss)
 
     def last_words(self) -> str:
-        """The last line of its log."""
+        """The last line of its log, without the wrapping of a structured one."""
         try:
             with self.log_file.open("rb") as log:
                 log.seek(max(0, self.log_file.stat().st_size - _LOG_TAIL_BYTES))
                 lines = log.read().decode(errors="replace").strip().splitlines()
         except OSError:
             return ""
-        return lines[-1] if lines else ""
+        return _unwrapped(lines[-1]) if lines else ""
+
+
+def _unwrapped(line: str) -> str:
+    try:
+        told = json.loads(line)
+        return ": ".join(str(told[key]) for key in ("event", "error") if key in told)
+    except (ValueError, TypeError):
+        return line.removeprefix("tradingmesh: ")
 
 
 class Supervisor:

@@ -70,7 +70,7 @@ class Starter:
     def _look_at(self, child: Child) -> None:
         name = child.process.instance
         if child.lost:
-            words = f"{name}: {child.last_words().removeprefix('tradingmesh: ')}"
+            words = f"{name}: {child.last_words()}"
             raise (ConfigError if child.exit_code == EXIT_BAD_INPUT else TradingMeshError)(words)
         if is_ready(child.process):
             child.ready_s = child.age_s()
