@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 from tradingmesh.adapters.tape_columns import ColumnTape, TapePart, merged
 from tradingmesh.adapters.tape_lean import LAYOUT, LeanFile, lean_file, parse_day, read_lean
@@ -45,8 +46,8 @@ def _files(path: Path, symbols: Sequence[str], day: str) -> list[Path]:
 
 
 def folder_name(symbol: str) -> str:
-    """A symbol as the name of a folder: a slash cannot be in one."""
-    return symbol.replace("/", "%2F")
+    """A symbol as the name of a folder: none of a folder's own signs is in it."""
+    return quote(symbol, safe="").replace(".", "%2E")
 
 
 def _lean_day(root: Path, symbols: Sequence[str], chosen: str) -> list[LeanFile]:

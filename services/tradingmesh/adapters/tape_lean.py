@@ -101,9 +101,9 @@ def _quotes(rows: TextRows, ms: Ints, *, all_hours: bool) -> Ticks:
     has_bid, has_ask = bid[kept] > 0, ask[kept] > 0
     bid_row, ask_row = _latest(has_bid), _latest(has_ask)
     whole = (bid_row >= 0) & (ask_row >= 0)
-    rows.judge.flag(_at(kept[~whole], len(rows.judge.code)), Skip.ONE_SIDED)
     opens_pair = np.zeros(len(kept), np.bool_)
     opens_pair[:-1] = ~has_ask[:-1] & ~has_bid[1:] & (np.diff(ms[kept]) == 0)
+    rows.judge.flag(_at(kept[~whole & ~opens_pair], len(rows.judge.code)), Skip.ONE_SIDED)
     ends = np.flatnonzero(whole & ~opens_pair)
     bid_row, ask_row = kept[bid_row[ends]], kept[ask_row[ends]]
     crossed = bid[bid_row] > ask[ask_row]

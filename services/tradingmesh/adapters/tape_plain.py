@@ -21,16 +21,14 @@ from tradingmesh.adapters.tape_text import TextRows
 from tradingmesh.contract import SYMBOL_MAX_BYTES
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.money import PRICE_E4_MAX, SIZE_MAX
-from tradingmesh.core.tape_checks import BadRows, Skip
+from tradingmesh.core.tape_checks import TIME_MAX_NS, BadRows, Skip
 
 TRADE_COLUMNS = ("price_e4", "size")
 QUOTE_COLUMNS = ("bid_e4", "bid_size", "ask_e4", "ask_size")
 COLUMNS = ("kind", "symbol", "timestamp_ns", *TRADE_COLUMNS, *QUOTE_COLUMNS)
 ROW_GROUP_ROWS = 65_536
 
-_TIME_MAX_NS = 4_102_444_800 * 10**9
-"""The year 2100."""
-_MOST = {"timestamp_ns": _TIME_MAX_NS, "price_e4": PRICE_E4_MAX, "bid_e4": PRICE_E4_MAX, "ask_e4": PRICE_E4_MAX}
+_MOST = {"timestamp_ns": TIME_MAX_NS, "price_e4": PRICE_E4_MAX, "bid_e4": PRICE_E4_MAX, "ask_e4": PRICE_E4_MAX}
 
 
 def read_csv(path: Path, bad_rows: BadRows) -> TapePart:
@@ -39,7 +37,7 @@ def read_csv(path: Path, bad_rows: BadRows) -> TapePart:
     quote, trade = rows.equal("kind", "quote"), rows.equal("kind", "trade")
     rows.judge.flag(~quote & ~trade, Skip.NOT_A_NUMBER)
     symbols, number = _symbols(rows.judge, rows.text("symbol"))
-    columns = {"symbol": number, "timestamp_ns": rows.integers("timestamp_ns", most=_TIME_MAX_NS)}
+    columns = {"symbol": number, "timestamp_ns": rows.integers("timestamp_ns", most=TIME_MAX_NS)}
     for names, applies in ((TRADE_COLUMNS, trade), (QUOTE_COLUMNS, quote)):
         for name in names:
             columns[name] = rows.integers(name, most=_MOST.get(name, SIZE_MAX), applies=applies)
@@ -50,7 +48,7 @@ def read_csv(path: Path, bad_rows: BadRows) -> TapePart:
 def read_parquet(path: Path, bad_rows: BadRows) -> TapePart:
     """Reads a Parquet file. Raises `InputError` naming file, row (from 1) and what is wrong."""
     try:
-        table = pq.ParquetFile(path).read().combine_chunks()
+        table = pq.ParquetFile(path, page_checksum_verification=True).read().combine_chunks()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a whole Parquet file: {str(error).splitlines()[0]}") from None
     judge = Judge(str(path), table.num_rows)
@@ -77,7 +75,7 @@ def write_csv(path: Path, symbols: Sequence[str], batches: Iterable[Ticks]) -> N
 
 def write_parquet(path: Path, symbols: Sequence[str], batches: Iterable[Ticks]) -> None:
     """Writes ticks as one Parquet file."""
-    with pq.ParquetWriter(path, plain_schema(), compression="zstd") as writer:
+    with pq.ParquetWriter(path, plain_schema(), compression="zstd", write_page_checksum=True) as writer:
         for batch in batches:
             writer.write_table(plain_table(batch, symbols), row_group_size=ROW_GROUP_ROWS)
 

@@ -1,6 +1,7 @@
 """Writes a tape to another format: the suffix decides, and none means LEAN's folders."""
 
 import io
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,11 +43,13 @@ def write_tape(tape: OpenTape, target: Path) -> None:
 
 @contextmanager
 def whole(target: Path) -> Iterator[Path]:
-    """A path to write to; what was written becomes `target` at the end, and nothing does after an error."""
+    """A path to write to; what was written becomes `target` once it is on disk, and nothing does after an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    path = target.with_name(f".{target.name}.partial")
+    path = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         yield path
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
         path.replace(target)
     finally:
         path.unlink(missing_ok=True)
@@ -55,6 +58,8 @@ def whole(target: Path) -> Iterator[Path]:
 def _write_lean(tape: OpenTape, root: Path) -> None:
     ticks = np.concatenate([np.empty(0, TICK), *tape.batches()])
     for number, symbol in enumerate(tape.symbols):
+        if "/" in symbol:
+            raise InputError(f"{root}: {symbol} cannot be a folder of LEAN's")
         of_symbol = ticks[ticks["symbol"] == number]
         for kind, table_of in (("trade", _trade_rows), ("quote", _quote_rows)):
             for day, chosen in _days(of_symbol[(of_symbol["kind"] == QUOTE) == (kind == "quote")]):

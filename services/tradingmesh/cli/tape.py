@@ -1,4 +1,4 @@
-"""`tradingmesh tape info | convert`: what a tape holds, and the same tape in another format."""
+"""`tradingmesh tape info | convert | query`: what a tape holds, the same tape in another format, SQL over a store."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,18 @@ def convert(
     opened = _open(source, symbol, all_hours=all_hours, strict=strict)
     write_tape(opened, target)
     typer.echo(f"{target}: {opened.length:,} events, {sum(opened.skipped.values()):,} rows left out")
+
+
+@app.command()
+def query(
+    folder: Annotated[Path, typer.Argument(help="What the market data store wrote.")],
+    sql: Annotated[str, typer.Argument(help="SQL over trade, quote, bar and feature.")],
+) -> None:
+    """Asks DuckDB about what a market data store wrote; one line a row, tabs between columns."""
+    from tradingmesh.adapters.tick_store_parquet import query as ask  # noqa: PLC0415 - pyarrow is slow to import
+
+    for row in ask(folder, sql):
+        typer.echo("\t".join(map(str, row)))
 
 
 def _open(where: str, symbols: list[str] | None, *, all_hours: bool, strict: bool) -> OpenTape:

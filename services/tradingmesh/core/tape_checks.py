@@ -6,6 +6,9 @@ from typing import Literal
 
 BadRows = Literal["skip", "stop"]
 
+TIME_MAX_NS = 4_102_444_800 * 10**9
+"""The year 2100: a later time is no market data."""
+
 
 class Skip(IntEnum):
     """Why a row of a tape is not an event. In the order in which a row is judged."""

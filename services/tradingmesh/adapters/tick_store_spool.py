@@ -1,0 +1,115 @@
+"""Where market data waits to become Parquet: fixed-size records, in memory up to a bound, then in files.
+
+A spool file holds records of one kind, `EPOCH-NUMBER.KIND`, and ends with the CRC-32 of what precedes it. It appears
+whole or not at all, so a process that dies loses at most what it had in memory. Writing one needs no pyarrow, which
+is what keeps the market data store small (docs/decisions/0036-ticks-are-spooled-then-written-as-parquet.md).
+"""
+
+import math
+import os
+import struct
+import zlib
+from pathlib import Path
+
+from tradingmesh.core.errors import InputError
+from tradingmesh.core.feature_vector import FeatureVector
+from tradingmesh.wire.header import Kind
+from tradingmesh.wire.market import RECORD_BYTES, encode_symbol
+
+WRITE_AT_BYTES = 4 << 20
+"""So much waits in memory before it is written, whatever the time."""
+WAITING_BYTES_MAX = 16 << 20
+"""So much waits in memory when it cannot be written; beyond it new records are dropped and counted."""
+SPOOLED_BYTES_MAX = 1 << 30
+"""So much waits in files; beyond it nothing is written until some of it is Parquet."""
+
+FEATURE = struct.Struct("<8sqdddddd")
+RECORDS = {**{Kind(kind): size for kind, size in RECORD_BYTES.items()}, Kind.FEATURES: FEATURE.size}
+"""How many bytes a record of each kind has."""
+NAMES = {kind: kind.name.lower().removesuffix("s") for kind in RECORDS}
+"""What each kind is called in files and folders: trade, quote, bar, feature."""
+_CRC = struct.Struct("<I")
+
+
+class Spool:
+    """Takes records and writes them to files of a folder, which it makes.
+
+    `waiting_bytes` are in memory, `spooled_bytes` in files, `dropped` counts the records that found no room.
+    """
+
+    def __init__(self, folder: Path, epoch: int, *, spooled_bytes_max: int = SPOOLED_BYTES_MAX) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.waiting_bytes = 0
+        self.dropped = 0
+        self._folder = folder
+        self._epoch = epoch
+        self._number = 0
+        self._spooled_bytes_max = spooled_bytes_max
+        self._buffers: dict[Kind, bytearray] = {kind: bytearray() for kind in RECORDS}
+
+    def add(self, kind: Kind, records: bytes) -> None:
+        """Takes records of one kind."""
+        if self.waiting_bytes + len(records) > WAITING_BYTES_MAX:
+            self.dropped += len(records) // RECORDS[kind]
+            return
+        self._buffers[kind] += records
+        self.waiting_bytes += len(records)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to write."""
+        return self.waiting_bytes >= WRITE_AT_BYTES
+
+    def spooled_bytes(self) -> int:
+        """How much is in files."""
+        return sum(entry.stat().st_size for entry in os.scandir(self._folder))
+
+    def write(self) -> None:
+        """Writes what is in memory to files. Raises `OSError` where that cannot be: it is still in memory then."""
+        if self.spooled_bytes() > self._spooled_bytes_max:
+            raise OSError(f"{self._folder}: more than {self._spooled_bytes_max:,} bytes wait to become Parquet")
+        self._number += 1
+        for kind, buffer in self._buffers.items():
+            if buffer:
+                path = self._folder / f"{self._epoch:016d}-{self._number:08d}.{NAMES[kind]}"
+                durable_write(path, bytes(buffer) + _CRC.pack(zlib.crc32(buffer)))
+                self.waiting_bytes -= len(buffer)
+                buffer.clear()
+
+
+def spooled(folder: Path) -> list[Path]:
+    """The spool files of a folder, oldest first."""
+    return sorted(path for path in folder.glob("*-*.*") if path.suffix.removeprefix(".") in NAMES.values())
+
+
+def read_spool(path: Path) -> bytes:
+    """The records of a spool file. Raises `InputError` where it is damaged."""
+    data = path.read_bytes()
+    records = data[: -_CRC.size]
+    if len(data) < _CRC.size or _CRC.pack(zlib.crc32(records)) != data[-_CRC.size :]:
+        raise InputError(f"{path}: the checksum does not fit, the file is damaged")
+    return records
+
+
+def durable_write(path: Path, data: bytes) -> None:
+    """Writes a file that is whole and on disk once it has its name."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def feature_record(vector: FeatureVector) -> bytes:
+    """The record of a feature vector; what is not known is NaN there. Raises `InputError` where it does not fit."""
+    known = (
+        vector.ema_fast_e4,
+        vector.ema_slow_e4,
+        vector.vwap_e4,
+        vector.volatility,
+        vector.imbalance,
+        vector.microprice_e4,
+    )
+    values = (math.nan if value is None else value for value in known)
+    return FEATURE.pack(encode_symbol(vector.symbol), vector.timestamp_ns, *values)

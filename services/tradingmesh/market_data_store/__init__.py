@@ -1,0 +1,1 @@
+"""Keeps market data and features as Parquet, to be queried and played again."""
