@@ -5,7 +5,7 @@ replay: a client that was away, or was cut off because it read too slowly, asks 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,13 +22,14 @@ CLIENTS_MAX = 16
 WAITING_MAX = 10_000
 """Updates that wait for a slow client; with one more it is cut off."""
 HEARTBEAT_S = 20.0
+CLOSE_WITHIN_S = 1.0
 _MESSAGE_MAX_BYTES = 16 * 1024
-_SLOW_CLIENT = 1013
 
 
 class _Client:
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, abort: Callable[[], None]) -> None:
         self.socket = socket
+        self.abort = abort
         self.authorized = False
         self.listening = False
         self.waiting: asyncio.Queue[bytes] = asyncio.Queue(WAITING_MAX)
@@ -52,16 +53,17 @@ class TradingStream:
         for update in updates:
             message = encode(update_view(update))
             for client in listening:
-                self._queue(client, message)
+                if client.listening:
+                    self._queue(client, message)
 
     def _queue(self, client: _Client, message: bytes) -> None:
         try:
             client.waiting.put_nowait(message)
             self._sent.inc()
         except asyncio.QueueFull:
-            if client.listening:
-                client.listening = False
-                self._cut_off.inc()
+            client.listening = False
+            self._cut_off.inc()
+            client.abort()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """One client, from its handshake to its end."""
@@ -69,25 +71,32 @@ class TradingStream:
             raise RefusalError(429, 42910000, "connection limit exceeded")
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=_MESSAGE_MAX_BYTES, compress=False)
         await socket.prepare(request)
-        client = _Client(socket)
+        assert request.transport is not None  # noqa: S101 - a request that was just upgraded has one
+        client = _Client(socket, request.transport.abort)
         self._clients.add(client)
         sender = asyncio.create_task(self._send(client))
         try:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     await socket.send_bytes(encode(self._answer(client, message.data)))
+        except ConnectionError:
+            return socket  # the client went before it had its answer
         finally:
             self._clients.discard(client)
             sender.cancel()
         return socket
 
     async def close(self) -> None:
-        """Sends what waits, and ends every connection."""
+        """Sends what waits, and ends every connection; one that takes longer than `CLOSE_WITHIN_S` is cut off."""
         for client in list(self._clients):
             client.listening = False
-            while not client.waiting.empty() and not client.socket.closed:
-                await client.socket.send_bytes(client.waiting.get_nowait())
-            await client.socket.close()
+            try:
+                async with asyncio.timeout(CLOSE_WITHIN_S):
+                    while not client.waiting.empty() and not client.socket.closed:
+                        await client.socket.send_bytes(client.waiting.get_nowait())
+                    await client.socket.close()
+            except (TimeoutError, ConnectionError):
+                client.abort()
 
     async def _send(self, client: _Client) -> None:
         while not client.socket.closed:
@@ -95,8 +104,6 @@ class TradingStream:
                 await client.socket.send_bytes(await client.waiting.get())
             except ConnectionError:
                 return  # the client went; its reader notices as well
-            if not client.listening and client.waiting.full():
-                await client.socket.close(code=_SLOW_CLIENT, message=b"slow client")
 
     def _answer(self, client: _Client, raw: str | bytes) -> dict[str, Any]:
         try:
