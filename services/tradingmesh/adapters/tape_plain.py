@@ -49,7 +49,7 @@ def read_parquet(path: Path, bad_rows: BadRows) -> TapePart:
     """Reads a Parquet file. Raises `InputError` naming file, row (from 1) and what is wrong."""
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True).read().combine_chunks()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: not a whole Parquet file: {str(error).splitlines()[0]}") from None
     judge = Judge(str(path), table.num_rows)
     quote = _quotes(path, table)

@@ -94,11 +94,14 @@ def read_spool(path: Path) -> bytes:
 def durable_write(path: Path, data: bytes) -> None:
     """Writes a file that is whole and on disk once it has its name."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def feature_record(vector: FeatureVector) -> bytes:
