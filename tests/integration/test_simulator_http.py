@@ -1,5 +1,6 @@
 """The simulator's shell: keys, errors as JSON, the stream's manners, its own two paths."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -151,7 +152,7 @@ async def test_the_tape_starts_when_told(client: Client, simulator: Simulator) -
         "done": False,
     }
     assert (await client.post("/simulator/start")).status == 200
-    await simulator.player.run()
+    await simulator.play()
     await client.post("/v2/orders", headers=HEADERS, json=ORDER | {"client_order_id": "mine"})
     state = await (await client.get("/simulator/state")).json()
     [fill] = state.pop("fills")
@@ -163,6 +164,28 @@ async def test_the_tape_starts_when_told(client: Client, simulator: Simulator) -
         "tape": {"published": 3, "total": 3, "market_time": "2024-03-04T14:30:00.000000001Z", "done": True},
     }
     assert (fill["client_order_id"], fill["side"], fill["qty"], fill["price"]) == ("mine", "buy", "10", "100.02")
+
+
+async def test_a_held_tape_waits_for_the_command(client: Client, simulator: Simulator) -> None:
+    """A subscriber alone does not start it."""
+    simulator.released.clear()
+    simulator.data_stream.subscribed.set()
+    playing = asyncio.create_task(simulator.play())
+    await client.get("/simulator/state")
+    assert simulator.player.progress.published == 0
+    await client.post("/simulator/start")
+    await asyncio.wait_for(playing, 5)
+    assert simulator.player.progress.published == 3
+
+
+async def test_a_stopped_tape_is_done(client: Client, simulator: Simulator) -> None:
+    """Also one that was still held: nothing more is played, and the state says so."""
+    simulator.released.clear()
+    playing = asyncio.create_task(simulator.play())
+    assert (await client.post("/simulator/stop")).status == 200
+    await asyncio.wait_for(playing, 5)
+    state = await (await client.get("/simulator/state")).json()
+    assert (state["tape"]["published"], state["tape"]["done"]) == (0, True)
 
 
 @pytest.mark.parametrize(
