@@ -128,7 +128,7 @@ def test_refusal_releases_the_reservation(prepare: str, reason: str) -> None:
     orders.blocked = "the stream is down" if prepare == "blocked" else ""
     effects = orders.on_signal(wish, ORIGIN, NOW)
     if prepare == "refused":
-        effects = orders.on_decision(CLIENT, Refused(Check.CIRCUIT_BREAKER, "open"), NOW)
+        effects = orders.on_decision(CLIENT, Refused(Check.CIRCUIT_BREAKER, "circuit-breaker: open"), NOW)
     if prepare == "late-answer":
         effects = orders.on_decision(CLIENT, YES, NOW + 10_001)
     if prepare == "blocked-answer":

@@ -60,6 +60,7 @@ class _Stream(TradingStream):
 
     async def _dispatch(self, msg: dict[str, Any]) -> None:
         if msg.get("stream") == "listening" and "trade_updates" in msg.get("data", {}).get("streams", ()):
+            self._reason = "stopped"
             self._deliver(StreamState(""))
         await super()._dispatch(msg)
 

@@ -131,7 +131,7 @@ class OrderTable:
         """The risk manager answered, or its time was over: submit, or refuse."""
         approved, origin = self._asking.pop(request_id)
         if not isinstance(decision, Approved):
-            return self._refuse(approved, request_id, origin, f"{decision.check}: {decision.reason}", now_ns)
+            return self._refuse(approved, request_id, origin, decision.reason, now_ns)
         reason = self._obstacle(approved, now_ns)
         if reason:
             return self._refuse(approved, request_id, origin, reason, now_ns)

@@ -42,7 +42,7 @@ class RiskDesk:
     def ask(self, request: RiskCheckRequest) -> None:
         """Sends the request, or puts it in line."""
         if not self._asks.add(request, time.monotonic_ns()):
-            reason = f"{len(self._asks)} orders wait for their check already"
+            reason = f"{Check.RISK_CHECK_TIMEOUT}: {len(self._asks)} orders wait for their check already"
             self._on_decision(request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))
         self._send_next()
 
@@ -78,6 +78,6 @@ class RiskDesk:
     def _give_up_late(self) -> None:
         for request in self._asks.overdue(time.monotonic_ns()):
             self._timeouts.inc()
-            reason = f"no answer from the risk manager within {self._timeout_ms} ms"
+            reason = f"{Check.RISK_CHECK_TIMEOUT}: no answer from the risk manager within {self._timeout_ms} ms"
             self._on_decision(request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))
         self._send_next()

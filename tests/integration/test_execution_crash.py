@@ -1,0 +1,242 @@
+"""The execution engine as a process, killed again and again while it trades with the simulator.
+
+The truth is the simulator's own account: every fill of it must have been reported once in effect, in an unbroken
+sequence, and no signal may have become two orders. The test plays the signal generator, the risk manager and the fill
+processor; it forgets acknowledgements and repeats signals, as a bad day would.
+"""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+import zmq
+
+from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.zmq_sockets import SocketFactory
+from tradingmesh.contract import Channel, Component
+from tradingmesh.core.checks import Approved, ApprovedSignal, RiskCheckResponse
+from tradingmesh.core.fills import Fill, OrderClosed, Position, Report, ReportApplied
+from tradingmesh.core.money import ZERO
+from tradingmesh.core.signal import OrderType, Side, Signal, TimeInForce
+from tradingmesh.runtime.settings import load_manifest
+from tradingmesh.wire.messages import APPROVED_SIGNAL, REPORT, REPORT_ANSWER, RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
+
+pytestmark = pytest.mark.processes
+SEED = 20240103
+SIGNALS = 60
+KILLS = 3
+WAIT_S = 30.0
+KEYS = {"APCA_API_KEY_ID": "key-id", "APCA_API_SECRET_KEY": "secret"}
+HEADERS = {"APCA-API-KEY-ID": "key-id", "APCA-API-SECRET-KEY": "secret"}
+FLAT = Position("IBM", ZERO, ZERO, ZERO)
+Symbols = dict[str, dict[int, Report]]
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Mesh:
+    """Two processes and the peers between them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.broker_port, self.broker_admin, self.admin = free_ports(3)
+        self.manifest = folder / "system.yaml"
+        spec = {
+            "symbols": ["IBM", "BAC"],
+            "endpoints": {"transport": "ipc", "fills": {"redeliverAfter": "100ms"}},
+            "broker": {"simulator": {"speed": 20, "duration": "30m", "ticksPerSecond": 20}},
+        }
+        head = {"apiVersion": "tradingmesh.io/v1alpha1", "kind": "TradingSystem", "metadata": {"name": "crash"}}
+        self.manifest.write_text(yaml.safe_dump({**head, "spec": spec}))
+        endpoints = load_manifest(self.manifest).spec.endpoints
+        self._factories = [
+            SocketFactory(component, endpoints, ipc_dir=folder)
+            for component in (Component.SIGNAL_GENERATOR, Component.RISK_MANAGER, Component.FILL_PROCESSOR)
+        ]
+        generator, risk, processor = self._factories
+        self.orders = generator.push(Channel.ORDERS)
+        self.risk = risk.rep(Channel.RISK_CHECK)
+        self.fills = processor.pull(Channel.FILLS)
+        self.acks = processor.push(Channel.FILL_ACKS)
+        self._senders = {c: Sender(c, "t", 1) for c in (APPROVED_SIGNAL, RISK_CHECK_RESPONSE, REPORT_ANSWER)}
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._log = (folder / "log").open("wb")
+        self.reports: Symbols = {}
+        self.asked: list[str] = []
+        self.random = random.Random(SEED)  # noqa: S311 - replayable is what it must be
+
+    def start(self, component: Component, admin: int) -> subprocess.Popen[bytes]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TRADINGMESH", "APCA"))}
+        settings = {
+            "SYSTEM_FILE": self.manifest,
+            "DATA_DIR": self._folder,
+            "IPC_DIR": self._folder,
+            "ADMIN_PORT": admin,
+            "SIMULATOR_PORT": self.broker_port,
+        }
+        environment = {f"TRADINGMESH_{name}": str(value) for name, value in settings.items()}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tradingmesh", "run", component.value],
+            env={**inherited, **KEYS, **environment},
+            stdout=self._log,
+            stderr=self._log,
+        )
+        self._processes.append(process)
+        return process
+
+    def log(self) -> str:
+        return (self._folder / "log").read_text()[-4_000:]
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Plays the peers until the condition holds."""
+        give_up_s = time.monotonic() + WAIT_S
+        while not condition():
+            assert time.monotonic() < give_up_s, self.log()
+            self.play(0.02)
+
+    def play(self, for_s: float) -> None:
+        """Answers every risk check, takes every report, and acknowledges two of three."""
+        until_s = time.monotonic() + for_s
+        poller = zmq.Poller()
+        for one in (self.risk, self.fills):
+            poller.register(one, zmq.POLLIN)
+        while (left_s := until_s - time.monotonic()) > 0:
+            ready = dict(poller.poll(max(1, int(left_s * 1_000))))
+            if self.risk in ready:
+                request = read(RISK_CHECK_REQUEST, self.risk.recv_multipart())[1]
+                self.asked.append(request.request_id)
+                answer = RiskCheckResponse(request.request_id, Approved(request.reservation_id, 2**62, ()), 1, 1)
+                self.risk.send_multipart(self._senders[RISK_CHECK_RESPONSE].frames(answer, 1))
+            if self.fills in ready:
+                self._take(read(REPORT, self.fills.recv_multipart())[1])
+
+    def _take(self, report: Report) -> None:
+        line = self.reports.setdefault(report.body.symbol, {})
+        assert line.setdefault(report.symbol_sequence, report) == report, "one place in the sequence, two reports"
+        if self.random.random() < 0.66:
+            place = (report.outbox_epoch, report.body.symbol, report.symbol_sequence)
+            answer = ReportApplied(*place, duplicate=False, before=FLAT, after=FLAT, cash=ZERO)
+            if self.acks.poll(0, zmq.POLLOUT):
+                self.acks.send_multipart(self._senders[REPORT_ANSWER].frames(answer, 1), zmq.NOBLOCK)
+
+    def signal(self, number: int) -> None:
+        now_ns = time.time_ns()
+        side = Side.BUY if self.random.random() < 0.6 else Side.SELL
+        wish = Signal(
+            signal_id=f"s-{number}",
+            strategy="s",
+            symbol="IBM" if number % 2 else "BAC",
+            side=side,
+            quantity=Decimal(self.random.choice([1, 50, 700])),
+            reference_price=Decimal(100),
+            generated_ns=1,
+            valid_until_ns=now_ns + 2 * 10**9,
+            order_type=OrderType.MARKET,
+            time_in_force=TimeInForce.DAY,
+        )
+        frames = self._senders[APPROVED_SIGNAL].frames(
+            ApprovedSignal(wish, Approved(f"r-{number}", now_ns + 30 * 10**9, ())), now_ns
+        )
+        for _ in range(self.random.choice([1, 1, 2])):
+            if self.orders.poll(0, zmq.POLLOUT):
+                self.orders.send_multipart(frames, zmq.NOBLOCK)
+
+    def ready(self, admin: int) -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{admin}/readyz", timeout=2).ok
+        except requests.ConnectionError:
+            return False
+
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = requests.get(f"http://127.0.0.1:{self.admin}/configz", timeout=5).json()["status"]
+        return status
+
+    def broker(self, path: str, **params: str) -> Any:
+        answer = requests.get(f"http://127.0.0.1:{self.broker_port}{path}", params, headers=HEADERS, timeout=5)
+        answer.raise_for_status()
+        return answer.json()
+
+    def close(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+        for factory in self._factories:
+            factory.close()
+        self._log.close()
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Iterator[Mesh]:
+    made = Mesh(tmp_path)
+    yield made
+    made.close()
+
+
+def activities(mesh: Mesh) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    token: dict[str, str] = {}
+    while page := mesh.broker("/v2/account/activities/FILL", direction="asc", page_size="100", **token):
+        found += page
+        token = {"page_token": page[-1]["id"]}
+    return found
+
+
+def test_killed_again_and_again(mesh: Mesh) -> None:
+    """Fills lost 0, doubled 0; orders doubled 0; every order that ended is closed once; then a clean stop."""
+    print(f"seed {SEED}")
+    simulator = mesh.start(Component.ALPACA_SIMULATOR, mesh.broker_admin)
+    mesh.wait(lambda: mesh.ready(mesh.broker_admin))
+    requests.post(f"http://127.0.0.1:{mesh.broker_port}/simulator/start", timeout=5).raise_for_status()
+    engine = mesh.start(Component.EXECUTION_ENGINE, mesh.admin)
+    mesh.wait(lambda: mesh.ready(mesh.admin))
+    kill_at = {SIGNALS * (number + 1) // (KILLS + 1) for number in range(KILLS)}
+    for number in range(1, SIGNALS + 1):
+        mesh.signal(number)
+        mesh.play(mesh.random.uniform(0, 0.03))
+        if number in kill_at:
+            engine.send_signal(signal.SIGKILL)
+            engine.wait(5)
+            engine = mesh.start(Component.EXECUTION_ENGINE, mesh.admin)
+            mesh.wait(lambda: mesh.ready(mesh.admin) and mesh.orders.poll(0, zmq.POLLOUT))
+    mesh.wait(lambda: mesh.status()["backlog"] == 0 and not mesh.status()["orders_open"])
+    assert mesh.ready(mesh.admin)
+
+    orders = mesh.broker("/v2/orders", status="all", limit="500")
+    clients = [order["client_order_id"] for order in orders]
+    assert len(set(clients)) == len(clients) >= SIGNALS // 2
+    assert set(clients) <= set(mesh.asked)
+    reports = [report for line in mesh.reports.values() for report in line.values()]
+    for line in mesh.reports.values():
+        assert sorted(line) == list(range(1, len(line) + 1))
+    booked = [report.body for report in reports if isinstance(report.body, Fill)]
+    executed = activities(mesh)
+    figures = sorted((a["order_id"], Decimal(a["cum_qty"]), Decimal(a["qty"]), Decimal(a["price"])) for a in executed)
+    assert sorted((f.order_id, f.cumulative_quantity, f.quantity, f.price) for f in booked) == figures
+    assert len(executed) > SIGNALS // 2
+    closed = [report.body for report in reports if isinstance(report.body, OrderClosed)]
+    ends = {body.client_order_id: body.filled_quantity for body in closed}
+    assert len(ends) == len(closed)
+    assert {order["client_order_id"]: Decimal(order["filled_qty"]) for order in orders}.items() <= ends.items()
+    engine.send_signal(signal.SIGTERM)
+    assert engine.wait(10) == 0
+    assert simulator.poll() is None
