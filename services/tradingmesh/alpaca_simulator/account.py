@@ -97,8 +97,8 @@ class Account:
         return holding.quantity if holding else ZERO
 
     def positions(self) -> dict[str, Holding]:
-        """The positions that are not flat."""
-        return {symbol: holding for symbol, holding in self._holdings.items() if holding.quantity}
+        """The positions that are not flat. Any thread may ask: `list` takes the items in one step."""
+        return {symbol: holding for symbol, holding in list(self._holdings.items()) if holding.quantity}
 
     def realised(self) -> Decimal:
         """Profit of what was closed, before commissions."""

@@ -63,7 +63,7 @@ class Simulator:
             self.released.set()
         self.player = Player(tape, speed, self._on_event, self.data_stream.subscribed)
         to.metrics.gauge("tape_events", "Events of the tape played so far.", lambda: self.player.progress.published)
-        to.metrics.gauge("open_orders", "Orders that can still trade.", lambda: len(self.exchange.orders.open()))
+        to.metrics.gauge("open_orders", "Orders that can still trade.", lambda: self.exchange.orders.open_count)
 
     def application(self, limit: RateLimit, keys: Keys, to: Telemetry) -> web.Application:
         """The HTTP application with every path, trading, market data and the simulator's own."""
@@ -86,14 +86,18 @@ class Simulator:
         await self.player.run()
 
     def state(self) -> dict[str, Any]:
-        """The broker's own books, for whoever compares: cash, positions, every fill, and how far the tape is."""
+        """The broker's own books, for whoever compares: as `summary`, but with every fill."""
+        return self.summary() | {"fills": [_fill(execution) for execution in self.exchange.executions]}
+
+    def summary(self) -> dict[str, Any]:
+        """Cash, positions, how many orders and fills, and how far the tape is. Any thread may ask."""
         exchange, progress = self.exchange, self.player.progress
         return {
             "cash": plain(exchange.account.cash),
             "commissions": plain(exchange.account.commissions),
             "positions": {symbol: plain(held.quantity) for symbol, held in exchange.account.positions().items()},
-            "orders": {"taken": len(exchange.orders), "open": len(exchange.orders.open())},
-            "fills": [_fill(execution) for execution in exchange.executions],
+            "orders": {"taken": len(exchange.orders), "open": exchange.orders.open_count},
+            "fills": len(exchange.executions),
             "tape": {
                 "published": progress.published,
                 "total": progress.total,

@@ -108,8 +108,6 @@ class Program:
             await asyncio.sleep(_HEARTBEAT_S)
 
     def _config(self) -> dict[str, Any]:
-        status = self._simulator.state()
-        status["fills"] = len(status["fills"])
         return {
             "component": Component.ALPACA_SIMULATOR.value,
             "instance": self._instance,
@@ -117,7 +115,7 @@ class Program:
             "epoch": self._epoch,
             "generation": self._system.metadata.generation,
             "spec": self._system.spec.model_dump(mode="json", by_alias=True),
-            "status": status,
+            "status": self._simulator.summary(),
             "metrics": self._metrics.snapshot(),
         }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -60,11 +61,10 @@ class OrderRest:
     async def list_orders(self, request: web.Request) -> web.Response:
         """Lists orders by status, time of submission, symbol and side."""
         limit = query.integer(request, "limit", 50, at_most=ORDERS_LIMIT_MAX)
-        oldest_first = query.choice(request, "direction", "desc", "asc") == "asc"
-        found = list(self._matching(request))
-        if oldest_first:
-            found.reverse()
-        return answer([order_view(order) for order in found[:limit]])
+        newest_first = self._matching(request)
+        if query.choice(request, "direction", "desc", "asc") == "asc":
+            return answer([order_view(order) for order in list(newest_first)[: -limit - 1 : -1]])
+        return answer([order_view(order) for order in islice(newest_first, limit)])
 
     async def by_client_order_id(self, request: web.Request) -> web.Response:
         """The order with that client order id."""

@@ -17,6 +17,11 @@ class OrderStore:
     def __len__(self) -> int:
         return len(self._orders)
 
+    @property
+    def open_count(self) -> int:
+        """How many can still trade. Any thread may ask: `list` takes the values in one step."""
+        return sum(len(ids) for ids in list(self.resting.values()))
+
     def put(self, order: Order) -> None:
         """Takes a new order, or the newest version of a known one."""
         self._orders[order.order_id] = order

@@ -101,7 +101,9 @@ def position_view(exchange: Exchange, symbol: str, holding: Holding) -> dict[str
         "asset_class": "us_equity",
         "asset_marginable": True,
         "qty": plain(holding.quantity),
-        "qty_available": plain(EXACT.subtract(abs(holding.quantity), held).copy_sign(holding.quantity)),
+        "qty_available": plain(
+            EXACT.add(EXACT.multiply(EXACT.subtract(abs(holding.quantity), held), -closing.sign), ZERO)
+        ),
         "side": "long" if holding.quantity > 0 else "short",
         "avg_entry_price": plain(holding.average_price),
         "market_value": plain(value),
