@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from tradingmesh.cli.supervisor import Supervisor
+from tradingmesh.cli.supervisor import Child, Supervisor
 from tradingmesh.cli.up_audit import Account, Audit, audit
 from tradingmesh.cli.up_evidence import broker_account, component_report, read_journal
 from tradingmesh.cli.up_figures import Figures, awaited, figures_of, moved
@@ -50,6 +50,11 @@ class Run:
         self._interrupts = 0
         self._began_s = time.monotonic()
         self._figures = Figures()
+
+    @property
+    def children(self) -> list[Child]:
+        """The processes."""
+        return list(self._supervisor.children.values())
 
     def interrupt(self) -> None:
         """Ends what is going on: the first time the playing, the second time the draining as well."""
@@ -96,11 +101,10 @@ class Run:
         state = fetch(self._simulator_port, "/simulator/state") if self._simulator_port else None
         self._supervisor.stop(STOP_ORDER[-1:], bound_s=STOP_WITHIN_S)
         ledger, broker, found = self._accounts(state)
-        children = self._supervisor.children
         return Evidence(
             run=self._about(),
             figures=self._figures,
-            components={name: component_report(child) for name, child in children.items()},
+            components={child.process.instance: component_report(child) for child in self.children},
             ledger=ledger,
             broker=broker,
             audit=found,
@@ -149,6 +153,7 @@ class Run:
             "tape": spec.broker.simulator.tape if self._simulator_port else None,
             "speed": str(spec.broker.simulator.speed) if self._simulator_port else None,
             "tape_events": self._figures.tape_published,
+            "tape_length": self._figures.tape_total,
             "played_s": round(time.monotonic() - self._began_s, 1),
             "folder": str(self._place.folder),
         }
