@@ -62,7 +62,7 @@ class Spool:
 
     def spooled_bytes(self) -> int:
         """How much is in files."""
-        return sum(entry.stat().st_size for entry in os.scandir(self._folder))
+        return sum(_size(path) for path in spooled(self._folder))
 
     def write(self) -> None:
         """Writes what is in memory to files. Raises `OSError` where that cannot be: it is still in memory then."""
@@ -75,6 +75,13 @@ class Spool:
                 durable_write(path, bytes(buffer) + _CRC.pack(zlib.crc32(buffer)))
                 self.waiting_bytes -= len(buffer)
                 buffer.clear()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # the writer was done with it meanwhile
 
 
 def spooled(folder: Path) -> list[Path]:

@@ -47,8 +47,7 @@ class MarketDataStore:
         ]
         context.loop.every(FLUSH_INTERVAL_S, self._flush)
         context.loop.every(_POLL_S, self._look_after_writer)
-        if self._spool.spooled_bytes():
-            self._writer.start()
+        self._flush()
 
     def _subscriber(self, context: Context, channel: Channel) -> TopicSubscriber:
         inlet = context.sockets.sub(channel, context.spec.symbols)
@@ -112,15 +111,16 @@ class MarketDataStore:
             self._flush()
 
     def _flush(self) -> None:
-        if not self._spool.waiting_bytes:
-            return
-        try:
-            self._spool.write()
-        except OSError as error:
-            self._fail(str(error))
-            return
-        self._flushes.inc()
-        self._writer.start()
+        """Spools what is in memory, and has what is spooled written, also what an earlier writer left."""
+        if self._spool.waiting_bytes:
+            try:
+                self._spool.write()
+            except OSError as error:
+                self._fail(str(error))
+            else:
+                self._flushes.inc()
+        if self._spool.spooled_bytes():
+            self._writer.start()
 
     def _look_after_writer(self) -> None:
         if problem := self._writer.problem():
