@@ -88,6 +88,17 @@ def test_a_clock_set_back_keeps_the_order() -> None:
     assert recent.times_ns == [1_000, 1_000]
 
 
+def test_another_tape_begins_with_an_empty_minute() -> None:
+    """After a restart a tape may play an earlier day: what was approved on the later one does not count, nor stay."""
+    recent = RecentOrders()
+    key = order_key(_signal("a"))
+    for at in (100 * MINUTE_NS, 100 * MINUTE_NS + 1):
+        recent.add(key, at, MINUTE_NS)
+    assert (recent.within_minute(100 * MINUTE_NS), recent.within_minute(MINUTE_NS)) == (2, 0)
+    recent.add(order_key(_signal("b", quantity=2)), MINUTE_NS, MINUTE_NS)
+    assert (recent.times_ns, recent.last_ns(key)) == ([MINUTE_NS], None)
+
+
 def test_what_makes_orders_equal() -> None:
     """Their signals' ids and reference prices do not; quantity does, however it is written."""
     first = _signal("a")

@@ -24,7 +24,11 @@ def order_key(signal: Signal) -> OrderKey:
 
 
 class RecentOrders:
-    """The orders approved within a minute (or the duplicate window, where that is longer), oldest first."""
+    """The orders approved within a minute (or the duplicate window, where that is longer), oldest first.
+
+    Market time may step back: a little by a clock that is set, far where another tape is played after a restart. What
+    was approved on that other tape is not of this one's last minute.
+    """
 
     def __init__(self) -> None:
         self.times_ns: list[int] = []
@@ -32,8 +36,9 @@ class RecentOrders:
         self._last_ns: dict[OrderKey, int] = {}
 
     def within_minute(self, market_ns: int) -> int:
-        """How many were approved in the minute up to `market_ns`."""
-        return len(self.times_ns) - bisect_right(self.times_ns, market_ns - MINUTE_NS)
+        """How many were approved in the minute up to `market_ns`, or the one after it, by a clock since set back."""
+        before = bisect_right(self.times_ns, market_ns - MINUTE_NS)
+        return bisect_right(self.times_ns, market_ns + MINUTE_NS) - before
 
     def last_ns(self, key: OrderKey) -> int | None:
         """When an equal order was last approved."""
@@ -41,7 +46,9 @@ class RecentOrders:
 
     def add(self, key: OrderKey, market_ns: int, keep_ns: int) -> None:
         """Takes an approved order, and forgets those older than `keep_ns`."""
-        if self.times_ns:  # a clock set back must not unsort the list: the order counts as no older than the last one
+        if self.times_ns and self.times_ns[-1] > market_ns + keep_ns:
+            self._forget(self.times_ns[-1])
+        elif self.times_ns:  # the list must stay sorted: the order counts as no older than the last one
             market_ns = max(market_ns, self.times_ns[-1])
         self._forget(market_ns - keep_ns)
         self.times_ns.append(market_ns)

@@ -85,7 +85,7 @@ def duplicate(state: RiskState, ask: Ask) -> str:
         return f"signal {signal.signal_id} was approved before"
     last_ns = state.recent.last_ns(order_key(signal))
     window_ns = state.limits.duplicate_window_ns
-    if last_ns is None or ask.market_ns - last_ns >= window_ns:
+    if last_ns is None or abs(ask.market_ns - last_ns) >= window_ns:
         return ""
     since_ms = (ask.market_ns - last_ns) // _NS_PER_MS
     return f"an equal order was approved {since_ms} ms ago, the window is {window_ns // _NS_PER_MS} ms"
