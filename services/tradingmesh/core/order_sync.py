@@ -35,6 +35,7 @@ class BrokerSync:
         self._stream_problem = problem
         if problem:
             self._sync_problem = "not reconciled with the broker since the stream was lost"
+            self._due_ns = min(self._due_ns, now_ns + STREAMLESS_PERIOD_NS)
         else:
             self._connections += 1
             self._due_ns = now_ns

@@ -1,0 +1,111 @@
+"""When the broker is asked, and when orders are held back."""
+
+import pytest
+
+from tradingmesh.core.order_sync import (
+    DOUBT_PERIOD_NS,
+    KEYS_REFUSED_NS,
+    PERIOD_NS,
+    RETRY_MAX_NS,
+    STREAMLESS_PERIOD_NS,
+    BrokerSync,
+)
+
+
+def synced() -> BrokerSync:
+    sync = BrokerSync()
+    sync.on_stream("", 0)
+    assert sync.begin(0)
+    sync.answered(0, 0)
+    assert sync.problem == ""
+    return sync
+
+
+def test_orders_wait_for_stream_and_reconciliation() -> None:
+    """Both are needed, in this order."""
+    sync = BrokerSync()
+    assert sync.problem == "the broker's order stream: not connected yet"
+    assert sync.begin(0)
+    sync.answered(0, 0)
+    assert "not connected yet" in sync.problem
+    assert sync.on_stream("", 1)
+    assert sync.begin(1)
+    assert not sync.begin(1)
+    sync.answered(0, 2)
+    assert sync.problem == ""
+
+
+def test_answer_from_before_the_reconnect_does_not_count() -> None:
+    """It may have been given before the stream listened again: the broker is asked once more, at once."""
+    sync = synced()
+    sync.on_stream("lost", 10)
+    assert sync.begin(STREAMLESS_PERIOD_NS * 20)
+    sync.on_stream("", STREAMLESS_PERIOD_NS * 20 + 1)
+    sync.answered(0, STREAMLESS_PERIOD_NS * 20 + 2)
+    assert sync.problem == "not reconciled with the broker since the stream was lost"
+    assert sync.begin(STREAMLESS_PERIOD_NS * 20 + 2)
+    sync.answered(0, STREAMLESS_PERIOD_NS * 20 + 3)
+    assert sync.problem == ""
+
+
+def test_state_of_the_stream_is_news_once() -> None:
+    """The same problem again is none."""
+    sync = BrokerSync()
+    assert sync.on_stream("refused", 0)
+    assert not sync.on_stream("refused", 1)
+    assert sync.on_stream("", 2)
+
+
+def test_asked_again_every_minute_and_soon_where_in_doubt() -> None:
+    """Periodically; a second after something did not fit; and never earlier."""
+    sync = synced()
+    assert not sync.begin(PERIOD_NS - 1)
+    sync.suspect(5)
+    assert not sync.begin(DOUBT_PERIOD_NS + 4)
+    assert sync.begin(DOUBT_PERIOD_NS + 5)
+    sync.answered(2, 10 * DOUBT_PERIOD_NS)
+    assert sync.problem == "2 orders are not as the broker has them"
+    assert not sync.begin(11 * DOUBT_PERIOD_NS - 1)
+    assert sync.begin(11 * DOUBT_PERIOD_NS)
+    sync.answered(0, 11 * DOUBT_PERIOD_NS)
+    assert sync.problem == ""
+    assert sync.begin(11 * DOUBT_PERIOD_NS + PERIOD_NS)
+
+
+def test_without_the_stream_it_asks_more_often() -> None:
+    """Fills are then heard of by asking only."""
+    sync = synced()
+    sync.on_stream("lost", 0)
+    assert not sync.begin(STREAMLESS_PERIOD_NS - 1)
+    assert sync.begin(STREAMLESS_PERIOD_NS)
+    sync.answered(0, STREAMLESS_PERIOD_NS)
+    assert sync.begin(2 * STREAMLESS_PERIOD_NS)
+
+
+@pytest.mark.parametrize("keys_refused", [False, True])
+def test_failures_back_off(keys_refused: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """One second, two, four, at most thirty; refused keys are not tried before a minute."""
+    sync = BrokerSync()
+    sync.on_stream("", 0)
+    now_ns, waits = 0, []
+    for _ in range(8):
+        assert sync.begin(now_ns)
+        sync.failed("no answer", now_ns, keys_refused=keys_refused)
+        assert sync.problem == "no answer"
+        before_ns = now_ns
+        while not sync.begin(now_ns):
+            now_ns += DOUBT_PERIOD_NS
+        sync.failed("no answer", now_ns, keys_refused=keys_refused)
+        waits.append(now_ns - before_ns)
+        now_ns += RETRY_MAX_NS + KEYS_REFUSED_NS
+    expected = [KEYS_REFUSED_NS] * 8 if keys_refused else [DOUBT_PERIOD_NS, 4 * DOUBT_PERIOD_NS, 16 * DOUBT_PERIOD_NS]
+    assert waits[: len(expected)] == expected
+    assert max(waits) <= (KEYS_REFUSED_NS if keys_refused else RETRY_MAX_NS)
+
+
+def test_failure_while_in_sync_keeps_trading() -> None:
+    """One periodic question without an answer puts nothing in doubt."""
+    sync = synced()
+    assert sync.begin(PERIOD_NS)
+    sync.failed("no answer", PERIOD_NS, keys_refused=False)
+    assert sync.problem == ""
