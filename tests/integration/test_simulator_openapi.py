@@ -51,7 +51,7 @@ def document() -> dict[str, Any]:
 
 IMPLEMENTED = r"^/v2/(orders|positions|account(/configurations|/activities|$)|assets|clock|calendar)(?!.*exercise)"
 SCHEMA = schemathesis.openapi.from_dict(document()).include(path_regex=IMPLEMENTED)
-SCHEMA.config.generation.update(deterministic=True, max_examples=30)
+SCHEMA.config.generation.update(deterministic=True, max_examples=25)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,8 @@ def test_whatever_is_asked_the_answer_is_on_the_schema(case: schemathesis.Case[A
     """Valid and invalid requests made of the document; every second order body is given a symbol that is traded."""
     if isinstance(case.body, dict) and case.body.get("symbol") and len(str(case.body)) % 2:
         case.body |= {"symbol": "IBM", "qty": "3"}
+    if case.path == "/v2/calendar":
+        case.query.setdefault("start", "2029-01-01")  # all sixty years are read once, below
     case.call_and_validate(base_url=url, headers=HEADERS, checks=CHECKS, timeout=10)
 
 
