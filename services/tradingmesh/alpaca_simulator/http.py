@@ -19,7 +19,10 @@ from tradingmesh.telemetry.metrics import Metrics
 DATA_PATHS = ("/v2/stocks", "/v1beta")
 BODY_MAX_BYTES = 64 * 1024
 REQUESTS_PER_MINUTE = 60_000
-"""Alpaca allows 200; a tape that plays a day in a minute makes a day's requests in it (see docs/decisions/0032-simulator-time-ids-and-limits.md)."""
+"""Alpaca allows 200; a tape that plays a day in a minute makes a day's requests in it.
+
+See docs/decisions/0032-simulator-time-ids-and-limits.md.
+"""
 
 encode = msgspec.json.Encoder(decimal_format="string").encode
 
