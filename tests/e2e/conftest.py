@@ -143,4 +143,6 @@ def begin(system: System) -> Iterator[Begin]:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=ENDS_WITHIN_S)
+        process.wait(timeout=ENDS_WITHIN_S)
+        assert process.stdout is not None
+        process.stdout.close()

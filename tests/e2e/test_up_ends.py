@@ -46,9 +46,9 @@ def _slow(system: Any) -> None:
     system.spec["broker"]["simulator"] |= {"speed": 20, "duration": "60m"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_in_order(system: Any, begin: Callable[..., Any], number: signal.Signals) -> None:
-    """Ctrl-C, a stop from outside, a closed terminal: the tape stops, the mesh drains, the report is right."""
+    """Ctrl-C or a stop from outside: the tape stops, the mesh drains, the report is right."""
     _slow(system)
     process = begin()
     _read_until(process, "  ticks ")
@@ -74,6 +74,28 @@ def test_a_signal_while_starting_ends_what_was_started(system: Any, begin: Calla
     assert not system.report_file.exists()
 
 
+def test_no_process_outlives_an_up_that_is_killed(system: Any, begin: Callable[..., Any]) -> None:
+    """SIGKILL leaves it no time to end the others: they end by themselves, and the ports are free again."""
+    _slow(system)
+    process = begin()
+    _read_until(process, "signal-generator: ready")
+    children = _children(process)
+    assert len(children) >= 10
+    process.kill()
+    process.wait(WITHIN_S)
+    _until(lambda: _gone(children), "the end of every child")
+
+
+def test_a_reader_that_goes_away_ends_the_run(begin: Callable[..., Any]) -> None:
+    """As in `tradingmesh up | head`: no process is left."""
+    process = begin()
+    _read_until(process, "alpaca-simulator: ready")
+    children = _children(process)
+    process.stdout.close()
+    assert process.wait(WITHIN_S) == 1
+    assert _gone(children)
+
+
 def test_a_lost_simulator_is_a_wrong_run(system: Any, begin: Callable[..., Any]) -> None:
     """The broker's account is gone with it: nothing can be proved, and it is said so."""
     _slow(system)
@@ -89,7 +111,7 @@ def test_a_lost_simulator_is_a_wrong_run(system: Any, begin: Callable[..., Any])
 
 
 def test_a_running_mesh_can_be_asked_and_halted(system: Any, begin: Callable[..., Any]) -> None:
-    """With the environment file of the run: `status` answers, `halt` stops every further order."""
+    """With the environment file of the run `status` answers and `halt` stops every order; a closed terminal ends it."""
     _slow(system)
     process = begin()
     _read_until(process, "  ticks ")
@@ -111,6 +133,6 @@ def test_a_running_mesh_can_be_asked_and_halted(system: Any, begin: Callable[...
     assert "Halted" in ask("halt", "--reason", "test")
     refused = _until(lambda: state()["refused"].get("trading-state"), "a refused signal")
     assert refused > 0
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGHUP)
     assert process.wait(WITHIN_S) == 0
     assert system.report()["risk"]["refused"]["trading-state"] >= refused

@@ -1,5 +1,6 @@
 """The console script. Bad input ends in one line and exit code 2, never in a stack trace."""
 
+import os
 import sys
 
 from tradingmesh.core.errors import ConfigError, InputError, TradingMeshError
@@ -24,6 +25,10 @@ def main() -> None:
         sys.exit(_say(error, EXIT_BAD_INPUT))
     except TradingMeshError as error:
         sys.exit(_say(error, EXIT_FAILED))
+    except BrokenPipeError:
+        # Who read our output is gone; Python would complain once more when it flushes at exit (docs, module signal).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
 
 
 def _say(error: Exception, code: int) -> int:

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from tradingmesh.cli.parent import end_with_parent
 from tradingmesh.contract import Component
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.runtime.component import run_component
@@ -12,6 +13,7 @@ def run(name: str) -> None:
     """Runs the component of that name until SIGTERM. Raises `ConfigError` where it cannot start."""
     if name not in list(Component):
         raise ConfigError(f"there is no component {name!r}; there are {', '.join(Component)}")
+    end_with_parent()
     component = Component(name)
     settings = load_settings()
     module = import_module(f"tradingmesh.{name.replace('-', '_')}.main")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from tradingmesh.cli.parent import PARENT
 from tradingmesh.cli.up_plan import Process
 from tradingmesh.contract import Component
 
@@ -61,7 +62,7 @@ class Child:
         with self.log_file.open("ab") as log:
             self._popen = subprocess.Popen(  # noqa: S603 - `run_command` or a test's
                 self._command,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self._environment, PARENT: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
