@@ -8,9 +8,9 @@ from aiohttp import web
 
 from tradingmesh.alpaca_simulator.data_frames import Format
 
-FRAME_MESSAGES = 32
-"""Messages in one frame at most. Small, because alpaca-py queues frames, and what it queues is already late."""
-WAITING_MAX = 128
+FRAME_MESSAGES = 8
+"""Messages in one frame at most. Few, because alpaca-py queues 1024 frames: what is queued there is already late."""
+WAITING_MAX = 64
 """Messages that wait for a client before the tape waits for it."""
 STALL_S = 30.0
 
