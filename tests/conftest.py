@@ -1,4 +1,4 @@
 """What holds for every test."""
 
 # alpaca_library keeps pyarrow out of the process that imports it; here one process tests both sides.
-import pyarrow  # noqa: F401
+import pyarrow as pa  # noqa: F401

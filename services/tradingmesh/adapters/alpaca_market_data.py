@@ -77,7 +77,7 @@ class AlpacaMarketData:
             self._stream.stop()
             self._thread.join(_STOP_WAIT_S)
 
-    async def _hear(self, message: dict[str, Any]) -> None:
+    async def _hear(self, message: Any) -> None:
         while len(self._waiting) >= WAITING_MAX:  # noqa: ASYNC110 - who empties the queue is another thread
             await asyncio.sleep(_FULL_WAIT_S)
         self._waiting.append(message)

@@ -5,6 +5,7 @@ are JSON numbers, which msgpack carries as doubles. A double times 10,000 that i
 was not a price of four decimals, and is refused.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from tradingmesh.core.errors import InputError
@@ -71,11 +72,18 @@ def quote(message: dict[str, Any]) -> Quote:
 
 def bar(message: dict[str, Any]) -> Bar:
     """The bar in a `b` message. Raises `InputError`."""
-    prices = [price_e4(message[field], field=field) for field in ("o", "h", "l", "c")]
-    return Bar(message["S"], *prices, _size(message["v"], field="v"), _ns(message["t"]))
+    return Bar(
+        message["S"],
+        price_e4(message["o"], field="o"),
+        price_e4(message["h"], field="h"),
+        price_e4(message["l"], field="l"),
+        price_e4(message["c"], field="c"),
+        _size(message["v"], field="v"),
+        _ns(message["t"]),
+    )
 
 
-_BY_KIND = {"t": trade, "q": quote, "b": bar}
+_BY_KIND: dict[str, Callable[[dict[str, Any]], MarketEvent]] = {"t": trade, "q": quote, "b": bar}
 
 
 def market_event(message: dict[str, Any]) -> MarketEvent:
