@@ -5,10 +5,10 @@
  */
 #include "common.h"
 
-#define TICK_BYTES 28
-#define REQUEST_BYTES 330
-#define RESPONSE_BYTES 330
-#define ORDER_BYTES 500
+#define TICK_BYTES 40
+#define REQUEST_BYTES 387
+#define RESPONSE_BYTES 388
+#define ORDER_BYTES 576
 
 static const char *ticks, *risk, *orders;
 static int interval_us;

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import zmq
 
+from tradingmesh.adapters.zmq_lean import LeanSocket
 from tradingmesh.contract import CHANNELS, Channel, Component, EndpointsSpec
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.wire.market import topic_of
@@ -103,7 +104,7 @@ class SocketFactory:
     def _open(self, kind: int, channel: Channel, options: dict[int, int] | None = None) -> zmq.Socket[bytes]:
         spec = self._endpoints.of(channel)
         beat = self._endpoints.heartbeat
-        socket = self._context.socket(kind)
+        socket = self._context.socket(kind, LeanSocket)
         settings = {
             zmq.SNDHWM: spec.send_high_water_mark,
             zmq.RCVHWM: spec.receive_high_water_mark,

@@ -38,6 +38,10 @@ class Peer(AbstractContextManager["Peer"]):
         except EOFError:
             raise BenchError(f"{self._name} ended early") from None
 
+    def put(self, what: object) -> None:
+        """Tells the role something."""
+        self._pipe.send(what)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
