@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from tradingmesh.adapters import tick_store_spool
 from tradingmesh.adapters.tape import open_tape
-from tradingmesh.adapters.tick_store_parquet import SPOOL, ParquetTickStore, query, write_spooled
-from tradingmesh.adapters.tick_store_spool import Spool, feature_record, read_spool, spooled
+from tradingmesh.adapters.tick_store_files import SPOOL, read_spool, spooled
+from tradingmesh.adapters.tick_store_parquet import ParquetTickStore, query
+from tradingmesh.adapters.tick_store_spool import Spool, feature_record
+from tradingmesh.adapters.tick_store_write import write_spooled
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.feature_vector import FeatureVector
 from tradingmesh.core.market import Bar, MarketEvent, Quote, Trade

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from urllib.parse import quote
 
 from tradingmesh.adapters.tape_columns import ColumnTape, TapePart, merged
 from tradingmesh.adapters.tape_lean import LAYOUT, LeanFile, lean_file, parse_day, read_lean
 from tradingmesh.adapters.tape_plain import read_csv, read_parquet
+from tradingmesh.adapters.tick_store_files import folder_name
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.tape_checks import BadRows
 
@@ -43,11 +43,6 @@ def _files(path: Path, symbols: Sequence[str], day: str) -> list[Path]:
         files = [file for folder in stored for file in sorted(folder.glob("*/*/*.parquet"))]
         return [file for file in files if not symbols or file.parts[-3] in {folder_name(s) for s in symbols}]
     return [file.path for file in _lean_day(path, symbols, day)]
-
-
-def folder_name(symbol: str) -> str:
-    """A symbol as the name of a folder: none of a folder's own signs is in it."""
-    return quote(symbol, safe="").replace(".", "%2E")
 
 
 def _lean_day(root: Path, symbols: Sequence[str], chosen: str) -> list[LeanFile]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+import tradingmesh.adapters.pyarrow_library  # noqa: F401 - before the first conversion
 from tradingmesh.adapters.tape_columns import QUOTE, TapePart, Ticks, numbered
 from tradingmesh.adapters.tape_judge import Ints, Judge, Mask, plain_ticks
 from tradingmesh.adapters.tape_text import TextRows

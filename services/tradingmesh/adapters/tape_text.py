@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+import tradingmesh.adapters.pyarrow_library  # noqa: F401 - before the first conversion
 from tradingmesh.adapters.tape_judge import Ints, Judge, Mask
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.tape_checks import BadRows, Skip, Skipped

@@ -1,10 +1,8 @@
 """Writes a tape to another format: the suffix decides, and none means LEAN's folders."""
 
 import io
-import os
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
+import tradingmesh.adapters.pyarrow_library  # noqa: F401 - before the first conversion
 from tradingmesh.adapters.tape import OpenTape
 from tradingmesh.adapters.tape_columns import QUOTE, TICK, Ticks
 from tradingmesh.adapters.tape_judge import Ints
 from tradingmesh.adapters.tape_lean import LAYOUT, NEW_YORK, NS_PER_MS, QUOTE_COLUMNS, TRADE_COLUMNS, midnight_ns
 from tradingmesh.adapters.tape_plain import write_csv, write_parquet
+from tradingmesh.adapters.whole_file import whole
 from tradingmesh.core.errors import InputError
 
 
@@ -39,20 +39,6 @@ def write_tape(tape: OpenTape, target: Path) -> None:
         return
     with whole(target) as path:
         writers[target.suffix](path, tape.symbols, tape.batches())
-
-
-@contextmanager
-def whole(target: Path) -> Iterator[Path]:
-    """A path to write to; what was written becomes `target` once it is on disk, and nothing does after an error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    path = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        yield path
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        path.replace(target)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _write_lean(tape: OpenTape, root: Path) -> None:

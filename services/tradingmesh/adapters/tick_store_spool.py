@@ -1,22 +1,20 @@
 """Where market data waits to become Parquet: fixed-size records, in memory up to a bound, then in files.
 
-A spool file holds records of one kind, `EPOCH-NUMBER.KIND`, and ends with the CRC-32 of what precedes it. It appears
-whole or not at all, so a process that dies loses at most what it had in memory. Writing one needs no pyarrow, which
-is what keeps the market data store small (docs/decisions/0036-ticks-are-spooled-then-written-as-parquet.md).
+A file appears whole or not at all, so a process that dies loses at most what it had in memory. Writing one needs no
+pyarrow, which keeps the market data store small (docs/decisions/0036-ticks-are-spooled-then-written-as-parquet.md).
 """
 
 import math
-import os
 import struct
-import zlib
 from pathlib import Path
 
-from tradingmesh.core.errors import InputError
+from tradingmesh.adapters.tick_store_files import KINDS, sealed, spooled
+from tradingmesh.adapters.whole_file import whole
 from tradingmesh.core.feature_vector import FeatureVector
 from tradingmesh.wire.header import Kind
 from tradingmesh.wire.market import RECORD_BYTES, encode_symbol
 
-WRITE_AT_BYTES = 4 << 20
+WRITE_AT_BYTES = 2 << 20
 """So much waits in memory before it is written, whatever the time."""
 WAITING_BYTES_MAX = 16 << 20
 """So much waits in memory when it cannot be written; beyond it new records are dropped and counted."""
@@ -26,9 +24,8 @@ SPOOLED_BYTES_MAX = 1 << 30
 FEATURE = struct.Struct("<8sqdddddd")
 RECORDS = {**{Kind(kind): size for kind, size in RECORD_BYTES.items()}, Kind.FEATURES: FEATURE.size}
 """How many bytes a record of each kind has."""
-NAMES = {kind: kind.name.lower().removesuffix("s") for kind in RECORDS}
+NAMES = dict(zip(RECORDS, KINDS, strict=True))
 """What each kind is called in files and folders: trade, quote, bar, feature."""
-_CRC = struct.Struct("<I")
 
 
 class Spool:
@@ -72,7 +69,8 @@ class Spool:
         for kind, buffer in self._buffers.items():
             if buffer:
                 path = self._folder / f"{self._epoch:016d}-{self._number:08d}.{NAMES[kind]}"
-                durable_write(path, bytes(buffer) + _CRC.pack(zlib.crc32(buffer)))
+                with whole(path) as partial:
+                    partial.write_bytes(sealed(buffer))
                 self.waiting_bytes -= len(buffer)
                 buffer.clear()
 
@@ -82,33 +80,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0  # the writer was done with it meanwhile
-
-
-def spooled(folder: Path) -> list[Path]:
-    """The spool files of a folder, oldest first."""
-    return sorted(path for path in folder.glob("*-*.*") if path.suffix.removeprefix(".") in NAMES.values())
-
-
-def read_spool(path: Path) -> bytes:
-    """The records of a spool file. Raises `InputError` where it is damaged."""
-    data = path.read_bytes()
-    records = data[: -_CRC.size]
-    if len(data) < _CRC.size or _CRC.pack(zlib.crc32(records)) != data[-_CRC.size :]:
-        raise InputError(f"{path}: the checksum does not fit, the file is damaged")
-    return records
-
-
-def durable_write(path: Path, data: bytes) -> None:
-    """Writes a file that is whole and on disk once it has its name."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def feature_record(vector: FeatureVector) -> bytes:

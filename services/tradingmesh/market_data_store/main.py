@@ -6,6 +6,7 @@ and a writer process, which ends again, makes Parquet of the spool. SIGTERM does
 
 from typing import Any
 
+from tradingmesh.adapters.tick_store_files import SPOOL
 from tradingmesh.adapters.tick_store_spool import NAMES, Spool, feature_record
 from tradingmesh.adapters.zmq_market_data import Delivery, TopicSubscriber
 from tradingmesh.contract import Channel
@@ -30,7 +31,7 @@ class MarketDataStore:
         self._log = context.log
         self._symbols = frozenset(context.spec.symbols)
         self._root = context.data_dir / "ticks"
-        self._spool = Spool(self._root / "spool", context.epoch)
+        self._spool = Spool(self._root / SPOOL, context.epoch)
         self._writer = WriteProcess(self._root)
         self._stored = {
             kind: context.metrics.counter("stored", "Events stored.", kind=name) for kind, name in NAMES.items()

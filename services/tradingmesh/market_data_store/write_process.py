@@ -1,5 +1,6 @@
 """The writer process: one at a time, started when there is something to write, watched without waiting for it."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,6 +8,8 @@ from pathlib import Path
 
 _MODULE = "tradingmesh.market_data_store.writer"
 _PROBLEM_CHARS_MAX = 500
+_SMALL = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""With it the writer stays ten megabytes smaller than with pyarrow's own allocator."""
 
 
 class WriteProcess:
@@ -25,6 +28,7 @@ class WriteProcess:
         self._again = False
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, a module of ours, a folder of ours
             [sys.executable, "-m", _MODULE, str(self._root)],
+            env={**os.environ, **_SMALL},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

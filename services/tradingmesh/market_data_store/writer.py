@@ -6,7 +6,7 @@ A process of its own, for pyarrow takes more memory than all the rest of the sto
 import sys
 from pathlib import Path
 
-from tradingmesh.adapters.tick_store_parquet import write_spooled
+from tradingmesh.adapters.tick_store_write import write_spooled
 from tradingmesh.core.errors import InputError
 
 
