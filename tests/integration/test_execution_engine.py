@@ -303,6 +303,24 @@ def test_fill_missed_by_the_stream_is_booked_by_asking(mesh: Mesh) -> None:
     assert mesh.broker.asked[-1][1] == [client]
 
 
+def test_broker_is_asked_since_its_own_time(mesh: Mesh) -> None:
+    """Since a minute before the last agreement or the oldest open order, and never since before it was first asked."""
+
+    def reconnect() -> int:
+        asked = len(mesh.broker.asked)
+        mesh.say(StreamState("lost"), StreamState(""))
+        mesh.run_until(lambda: len(mesh.broker.asked) > asked)
+        mesh.in_sync()
+        return mesh.broker.asked[-1][0] // 10**9
+
+    assert mesh.broker.asked[0][0] == 0
+    mesh.broker.snapshot = Snapshot(5_000 * 10**9, (), ())
+    assert reconnect() == 0  # it was first asked at 1 ns of its clock
+    assert reconnect() == 4_940
+    mesh.submitted()  # created at 1,000 s of the broker's clock
+    assert reconnect() == 940
+
+
 def test_broken_message_makes_the_engine_ask(mesh: Mesh) -> None:
     """What a stream message told and could not be read is asked for within a second or so."""
     asked = len(mesh.broker.asked)
@@ -375,7 +393,7 @@ def test_full_disk_stops_orders_and_loses_nothing(mesh: Mesh, monkeypatch: pytes
     mesh.say(said("fill", client, 100, 100))
     mesh.run_until(mesh.engine.ready)
     assert mesh.engine.ready() == ["disk full"]
-    assert not mesh.fills.poll(0)
+    assert not mesh.fills.poll(100)
     monkeypatch.setattr(mesh.outbox, "commit", real)
     assert isinstance(mesh.report().body, Fill)
     mesh.in_sync()
