@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tradingmesh.adapters.outbox_sqlite import KEEP_NS, Outbox
+from tradingmesh.adapters.outbox_sqlite import RECENT_NS, Outbox
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import Fill, OrderClosed, Report
 from tradingmesh.core.order_record import Order, OrderStatus
@@ -103,24 +103,49 @@ def test_closed_order_is_found_by_either_id(path: Path) -> None:
     assert outbox.find("", "") is None
 
 
-def test_prune_keeps_what_is_needed(path: Path) -> None:
-    """Old acknowledged reports and closed orders go; unacknowledged ones, open ones and the sequences stay."""
+def test_recent_orders_are_known_without_the_disk(path: Path) -> None:
+    """Those saved since the prune before last, and after a restart those of the last hour, written or not."""
     outbox = Outbox(path, BORN)
-    outbox.save(order("c-1", OrderStatus.CANCELED), 1)
-    outbox.save(order("c-2"), 1)
+    outbox.save(order("old"), BORN)
+    outbox.save(order("new"), BORN + RECENT_NS)
+    outbox.commit()
+    outbox.save(order("unwritten"), BORN + RECENT_NS)
+    assert [outbox.has_recent(client) for client in ("old", "new", "unwritten", "never")] == [True, True, True, False]
+    outbox.prune(BORN)
+    outbox.save(order("newest"), BORN)
+    assert outbox.has_recent("new")
+    outbox.prune(BORN)
+    assert [outbox.has_recent(client) for client in ("new", "newest")] == [False, True]
+    outbox.close()
+    again = Outbox(path, BORN + RECENT_NS + 1)
+    assert [again.has_recent(client) for client in ("old", "new", "unwritten")] == [False, True, False]
+
+
+def test_acknowledged_fill_stays_known(path: Path) -> None:
+    """It is not sent again, and cannot be booked again."""
+    outbox = Outbox(path, BORN)
     outbox.put(fill(1, 10), 1)
-    outbox.put(fill(2, 20), 1)
     outbox.ack("IBM", 1)
-    outbox.ack("IBM", 2)
-    outbox.put(fill(3, 30), 1)
-    outbox.prune(KEEP_NS + 2)
     outbox.commit()
-    assert outbox.find("", "c-1") is None
-    assert outbox.find("", "c-2") is not None
-    assert list(outbox.unacked()) == [fill(3, 30)]
-    assert outbox.sequences() == {"IBM": 3}
-    outbox.put(fill(4, 10), 1)
+    assert list(outbox.unacked()) == []
+    outbox.put(fill(2, 10), 1)
+    with pytest.raises(JournalError, match="UNIQUE"):
+        outbox.commit()
+
+
+@pytest.mark.parametrize("table", ["orders", "reports"])
+def test_flipped_byte_is_found(path: Path, table: str) -> None:
+    """One bit of one record, anywhere in it: refused when it is read, never taken for something else."""
+    outbox = Outbox(path, BORN)
+    outbox.save(order(), 1)
+    outbox.put(fill(1, 10), 1)
     outbox.commit()
+    (body,) = outbox._db.execute(f"SELECT body FROM {table}").fetchone()  # noqa: S608 - the test's own word
+    for at in range(len(body)):
+        damaged = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+        outbox._db.execute(f"UPDATE {table} SET body = ?", (damaged,))  # noqa: S608 - the test's own word
+        with pytest.raises(JournalError, match="checksum"):
+            list(outbox.open_orders() if table == "orders" else outbox.unacked())
 
 
 def test_second_engine_is_refused(path: Path) -> None:

@@ -39,6 +39,7 @@ class SqliteJournal:
             raise self._failed("open", error) from None
         self._last: int = last or 0
         self._unsynced = False
+        self._synchronous = ""
 
     def append(self, record: bytes) -> int:
         """Takes a record and returns its position, from 1. It is nowhere but in memory until `flush` or `commit`."""
@@ -80,7 +81,9 @@ class SqliteJournal:
 
     def _write(self, synchronous: str) -> None:
         try:
-            self._db.execute(f"PRAGMA synchronous={synchronous}")
+            if synchronous != self._synchronous:
+                self._db.execute(f"PRAGMA synchronous={synchronous}")
+                self._synchronous = synchronous
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT INTO journal VALUES (?, ?, ?)", self._pending)
             self._db.execute("COMMIT")

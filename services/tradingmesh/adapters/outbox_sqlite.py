@@ -1,9 +1,11 @@
 """The execution engine's durable memory: its orders and its outbox, one SQLite file that one process holds.
 
 Pattern: transactional outbox. `save` and `put` collect; `commit` writes all of it in one transaction (group commit: one
-fsync for whatever a turn of the loop brought). A report stays until it is acknowledged, and its line stays longer, so
-that no fill gets a second one: the file itself refuses a `fill_id`, or an order's cumulative quantity, twice.
-WAL and synchronous=FULL: a commit that returned survives a kill and a power cut (sqlite.org/pragma.html).
+fsync for whatever a turn of the loop brought). WAL and synchronous=FULL: a commit that returned survives a kill and a
+power cut (sqlite.org/pragma.html).
+
+Nothing is deleted. An acknowledged report is only marked: the broker may be asked for fills far back, and the file
+itself refuses a `fill_id`, or an order's cumulative quantity, twice. Orders must be kept on record anyway.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from zlib import crc32
 
 import msgspec
 
@@ -18,39 +21,45 @@ from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import Fill, Report
 from tradingmesh.core.order_record import Order
 from tradingmesh.core.order_reports import fill_keys
+from tradingmesh.core.reservations import SIGNAL_HORIZON_NS
 
 T = TypeVar("T")
 SCHEMA_VERSION = 1
 _LOCK_WAIT_S = 2.0
-KEEP_NS = 7 * 86_400_000_000_000
+RECENT_NS = SIGNAL_HORIZON_NS
+"""No signal is valid for longer: one whose order was saved before that is refused for its age."""
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE orders (
     client_order_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, closed INTEGER NOT NULL, body BLOB NOT NULL,
-    saved_ns INTEGER NOT NULL
+    checksum INTEGER NOT NULL, saved_ns INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX orders_by_id ON orders (order_id);
 CREATE INDEX orders_open ON orders (client_order_id) WHERE closed = 0;
 CREATE TABLE reports (
     symbol TEXT NOT NULL, sequence INTEGER NOT NULL, client_order_id TEXT NOT NULL, fill_id TEXT, cumulative TEXT,
-    acked INTEGER NOT NULL, body BLOB NOT NULL, put_ns INTEGER NOT NULL, PRIMARY KEY (symbol, sequence)
+    acked INTEGER NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL, put_ns INTEGER NOT NULL,
+    PRIMARY KEY (symbol, sequence)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX reports_by_fill ON reports (fill_id);
 CREATE UNIQUE INDEX reports_by_progress ON reports (client_order_id, cumulative);
 CREATE INDEX reports_unacked ON reports (symbol, sequence) WHERE acked = 0;
 CREATE TABLE sequences (symbol TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
 """
-_SAVE = """INSERT INTO orders VALUES (?, ?, ?, ?, ?) ON CONFLICT (client_order_id) DO UPDATE SET
-    order_id = excluded.order_id, closed = excluded.closed, body = excluded.body, saved_ns = excluded.saved_ns"""
-_PUT = "INSERT INTO reports VALUES (?, ?, ?, ?, ?, 0, ?, ?)"
+_SAVE = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (client_order_id) DO UPDATE SET
+    order_id = excluded.order_id, closed = excluded.closed, body = excluded.body,
+    checksum = excluded.checksum, saved_ns = excluded.saved_ns"""
+_PUT = "INSERT INTO reports VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)"
 _COUNT = "INSERT INTO sequences VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET last = excluded.last"
-_FIND = "SELECT body FROM orders WHERE client_order_id = ?1 OR (order_id = ?2 AND ?2 <> '')"
+_FIND = "SELECT body, checksum FROM orders WHERE client_order_id = ?1 OR (order_id = ?2 AND ?2 <> '')"
+_FILLS_OF = "SELECT body, checksum FROM reports WHERE client_order_id = ? AND fill_id IS NOT NULL"
 _ACK = "UPDATE reports SET acked = 1 WHERE symbol = ? AND sequence = ? AND acked = 0"
 
 _encode = msgspec.msgpack.Encoder().encode
 _order_of = msgspec.msgpack.Decoder(Order).decode
 _report_of = msgspec.msgpack.Decoder(Report).decode
 Statement = tuple[str, tuple[object, ...]]
+Row = tuple[bytes, int]
 
 
 class Outbox:
@@ -65,6 +74,8 @@ class Outbox:
         except sqlite3.Error as error:
             raise JournalError(f"{path}: {error}: another execution engine has it, or it is damaged") from None
         self.epoch = self.number("epoch")
+        self._older: set[str] = set()
+        self._recent = self._saved_since(now_ns - RECENT_NS)
 
     @property
     def waiting(self) -> int:
@@ -74,15 +85,16 @@ class Outbox:
     def save(self, order: Order, now_ns: int) -> None:
         """Keeps the order as it is."""
         key = order.client_order_id
+        self._recent.add(key)
         self._waiting.append((_SAVE, (key, order.order_id, int(order.closed), _encode(order), now_ns)))
 
     def put(self, report: Report, now_ns: int) -> None:
         """Takes a report, unacknowledged."""
-        body, number = report.body, report.symbol_sequence
-        keys = fill_keys(body.fill_id, body.cumulative_quantity) if isinstance(body, Fill) else (None, None)
-        row = (body.symbol, number, body.client_order_id, *keys, _encode(report), now_ns)
+        told, number, body = report.body, report.symbol_sequence, _encode(report)
+        keys = fill_keys(told.fill_id, told.cumulative_quantity) if isinstance(told, Fill) else (None, None)
+        row = (told.symbol, number, told.client_order_id, *keys, body, crc32(body), now_ns)
         self._waiting.append((_PUT, row))
-        self._waiting.append((_COUNT, (body.symbol, number)))
+        self._waiting.append((_COUNT, (told.symbol, number)))
 
     def ack(self, symbol: str, sequence: int) -> None:
         """The report was applied or set aside: it will not be sent again."""
@@ -114,8 +126,8 @@ class Outbox:
 
     def unacked(self) -> Iterator[Report]:
         """The reports not acknowledged, by symbol and sequence."""
-        for (body,) in self._db.execute("SELECT body FROM reports WHERE acked = 0 ORDER BY symbol, sequence"):
-            yield self._decoded(_report_of, body)
+        query = "SELECT body, checksum FROM reports WHERE acked = 0 ORDER BY symbol, sequence"
+        return (self._decoded(_report_of, row) for row in self._db.execute(query))
 
     def sequences(self) -> dict[str, int]:
         """The last sequence number of each symbol."""
@@ -123,30 +135,40 @@ class Outbox:
 
     def open_orders(self) -> list[tuple[Order, list[str]]]:
         """The orders that are not closed, each with the keys of its booked fills."""
-        rows = self._db.execute("SELECT body FROM orders WHERE closed = 0").fetchall()
-        return [self._with_keys(body) for (body,) in rows]
+        rows = self._db.execute("SELECT body, checksum FROM orders WHERE closed = 0").fetchall()
+        return [self._with_keys(row) for row in rows]
 
     def find(self, order_id: str, client_order_id: str) -> tuple[Order, list[str]] | None:
         """An order, closed ones included, with the keys of its booked fills."""
         row = self._db.execute(_FIND, (client_order_id, order_id)).fetchone()
-        return self._with_keys(row[0]) if row else None
+        return self._with_keys(row) if row else None
 
-    def prune(self, now_ns: int) -> None:
-        """Forgets acknowledged reports and closed orders after `KEEP_NS`: reconciliation never asks so far back."""
-        before = (now_ns - KEEP_NS,)
-        self._waiting.append(("DELETE FROM reports WHERE acked = 1 AND put_ns < ?", before))
-        self._waiting.append(("DELETE FROM orders WHERE closed = 1 AND saved_ns < ?", before))
+    def has_recent(self, client_order_id: str) -> bool:
+        """Whether an order of that id was saved since the prune before last, or `RECENT_NS` before the start.
+
+        Asks no disk: at every signal it is asked whether its order was there already.
+        """
+        return client_order_id in self._recent or client_order_id in self._older
 
     def close(self) -> None:
         """Lets go of the file."""
         self._db.close()
 
-    def _with_keys(self, body: bytes) -> tuple[Order, list[str]]:
-        order = self._decoded(_order_of, body)
-        query = "SELECT fill_id, cumulative FROM reports WHERE client_order_id = ? AND fill_id IS NOT NULL"
-        return order, [key for row in self._db.execute(query, (order.client_order_id,)) for key in row]
+    def _saved_since(self, since_ns: int) -> set[str]:
+        rows = self._db.execute("SELECT client_order_id FROM orders WHERE saved_ns >= ?", (since_ns,))
+        return {key for (key,) in rows}
 
-    def _decoded(self, decode: Callable[[bytes], T], body: bytes) -> T:
+    def _with_keys(self, row: Row) -> tuple[Order, list[str]]:
+        order = self._decoded(_order_of, row)
+        rows = self._db.execute(_FILLS_OF, (order.client_order_id,))
+        reports = [self._decoded(_report_of, found).body for found in rows]
+        fills = [body for body in reports if isinstance(body, Fill)]
+        return order, [key for fill in fills for key in fill_keys(fill.fill_id, fill.cumulative_quantity)]
+
+    def _decoded(self, decode: Callable[[bytes], T], row: Row) -> T:
+        body, checksum = row
+        if crc32(body) != checksum:
+            raise JournalError(f"{self._path}: a record is damaged: its checksum does not fit")
         try:
             return decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

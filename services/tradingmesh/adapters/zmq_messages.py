@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.ids import MessageIds
-from tradingmesh.wire.header import NO_TRACE, Header, decode_header, encode_header
+from tradingmesh.wire.header import HEADER, NO_SPAN, NO_TRACE, VERSION, Header, decode_header
 from tradingmesh.wire.messages import Codec
 
 T = TypeVar("T")
@@ -14,18 +14,20 @@ class Sender(Generic[T]):
     """Makes the frames of one type of message, with ids and a sequence of this sender's own."""
 
     def __init__(self, codec: Codec[T], instance: str, epoch: int) -> None:
-        self._codec = codec
+        self._kind = codec.kind
+        self._encode = codec.encode
         self._ids = MessageIds(f"{instance}/{codec.kind}", epoch)
         self._epoch = epoch
         self._sequence = 0
 
     def frames(self, body: T, now_ns: int, *, trace_id: bytes = NO_TRACE, flags: int = 0) -> list[bytes]:
         """Header and payload."""
-        self._sequence += 1
-        header = encode_header(
-            self._codec.kind, self._epoch, self._sequence, now_ns, self._ids.take(), trace_id=trace_id, flags=flags
+        self._sequence = sequence = self._sequence + 1
+        message_id = self._ids.take()
+        header = HEADER.pack(
+            VERSION, self._kind, flags, 1, self._epoch, sequence, now_ns, message_id, trace_id, NO_SPAN
         )
-        return [header, self._codec.encode(body)]
+        return [header, self._encode(body)]
 
 
 def read(codec: Codec[T], frames: list[bytes]) -> tuple[Header, T]:

@@ -56,7 +56,7 @@ DRAIN_ACKS_S = 1.0
 _DRAIN_TURN_MS = 20
 _TICK_S = 0.05
 _DOUBT_S = 1.0
-_PRUNE_S = 3_600.0
+"""Not below the outbox's `RECENT_NS`."""
 _MARGIN_NS = 60_000_000_000
 
 
@@ -85,7 +85,7 @@ class ExecutionEngine:
 
     def _restore(self) -> None:
         for order, keys in self._outbox.open_orders():
-            self._table.restore(order, keys)
+            self._table.restore(order, keys, self._now_ns())
         for symbol, last in self._outbox.sequences().items():
             self._table.restore_sequence(symbol, last)
 
@@ -94,9 +94,7 @@ class ExecutionEngine:
         loop.on_readable(self._orders, self._take_signals)
         loop.every(_TICK_S, self._tick)
         loop.every(_DOUBT_S, self._look_for_doubt)
-        loop.every(_PRUNE_S, lambda: self._outbox.prune(self._now_ns()))
         loop.after_turn(self._end_turn)
-        self._outbox.prune(self._now_ns())
         self._broker.start(self._hear)
 
     # What comes in
@@ -117,7 +115,9 @@ class ExecutionEngine:
 
     def _on_signal(self, header: Header, approved: ApprovedSignal) -> None:
         self._telling.signals.inc()
-        self._recall(self._table.client_of(approved.signal.signal_id))
+        client = self._table.client_of(approved.signal.signal_id)
+        if self._outbox.has_recent(client):
+            self._recall(client)
         trace_id = header.trace_id.hex() if header.trace_id != NO_TRACE else ""
         origin = Origin(trace_id, header.flags, header.timestamp_ns)
         self._do(self._table.on_signal(approved, origin, self._now_ns()))
@@ -184,14 +184,14 @@ class ExecutionEngine:
         if not self._table.knows(client, order_id):
             found = self._outbox.find(order_id, client)
             if found is not None:
-                self._table.restore(*found)
+                self._table.restore(*found, self._now_ns())
 
     # What is done
 
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Ask):
-                self._risk.ask(effect.request)
+                self._risk.ask(effect)
             elif isinstance(effect, Save):
                 self._outbox.save(effect.order, self._now_ns())
             elif isinstance(effect, Send):

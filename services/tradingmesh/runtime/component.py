@@ -1,5 +1,6 @@
 """The life of a component: settings, sockets, loop, admin HTTP; ready; SIGTERM, drain, flush, exit 0."""
 
+import gc
 import signal
 import time
 from collections.abc import Callable
@@ -109,6 +110,8 @@ def run_component(component: Component, build: Callable[[Context], Service], set
             loop.after_turn(lambda: context.events.forward(outlet))
         context.events.emit(ComponentStarted, instance=settings.instance, version=__version__)
         log.info("started", admin_port=port, epoch=context.epoch, version=__version__)
+        gc.collect()
+        gc.freeze()  # what is there now stays, and no later collection needs to look at it: they get short
         try:
             loop.run()
         except Exception as error:
