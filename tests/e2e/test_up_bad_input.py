@@ -92,5 +92,5 @@ def test_help_is_there_for_every_command() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "tradingmesh", "--help"], capture_output=True, text=True, timeout=30, check=True
     ).stdout
-    for command in ("up", "run", "status", "halt", "reduce", "resume", "reset-breaker"):
+    for command in ("up", "run", "status", "halt", "reduce", "resume", "reset-breaker", "tape", "bench"):
         assert f" {command} " in told

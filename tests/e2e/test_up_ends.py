@@ -28,10 +28,12 @@ def _until(holds: Callable[[], Any], what: str) -> Any:
 
 def _read_until(process: "subprocess.Popen[str]", words: str) -> None:
     assert process.stdout is not None
+    said = []
     for line in process.stdout:
+        said.append(line)
         if words in line:
             return
-    pytest.fail(f"up ended without saying {words!r}")
+    pytest.fail(f"up ended without saying {words!r}: {''.join(said)}")
 
 
 def _children(process: "subprocess.Popen[str]") -> list[psutil.Process]:
@@ -46,15 +48,14 @@ def _slow(system: Any) -> None:
     system.spec["broker"]["simulator"] |= {"speed": 20, "duration": "60m"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_in_order(system: Any, begin: Callable[..., Any], number: signal.Signals) -> None:
-    """Ctrl-C or a stop from outside: the tape stops, the mesh drains, the report is right."""
+def test_a_signal_ends_the_run_in_order(system: Any, begin: Callable[..., Any]) -> None:
+    """Ctrl-C: the tape stops, the mesh drains, every process ends with 0, the report is right."""
     _slow(system)
     process = begin()
     _read_until(process, "  ticks ")
     children = _children(process)
     assert len(children) >= 10
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     assert process.wait(WITHIN_S) == 0
     assert _gone(children)
     report = system.report()

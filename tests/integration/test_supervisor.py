@@ -96,6 +96,16 @@ def test_a_child_that_does_not_end_is_killed_and_named(started: Starter) -> None
     assert run.said == ["market-data-feed: did not end in time, killed"]
 
 
+def test_who_was_stopped_is_not_started_again(started: Starter) -> None:
+    """Those that were not stopped are still looked after."""
+    run = started({FEED: OBEDIENT, RISK: OBEDIENT})
+    run.supervisor.stop([(Component.MARKET_DATA_FEED,)], bound_s=5)
+    run.child[RISK.instance].signal(signal.SIGKILL)
+    run.until(lambda: run.child[RISK.instance].restarts == 1, looking=True)
+    assert run.child[FEED.instance].restarts == 0
+    assert run.child[FEED.instance].pid is None
+
+
 def test_a_child_that_dies_is_started_again(started: Starter) -> None:
     """Another process, counted, and said with its last words."""
     run = started({RISK: OBEDIENT})

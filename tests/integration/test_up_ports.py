@@ -49,3 +49,11 @@ def test_ports_are_counted_from_the_first_or_found_free() -> None:
     found = list(islice(counted_from(0), 12))
     assert len(set(found)) == 12
     assert all(port < 32_768 for port in found)
+
+
+def test_ports_to_avoid_are_avoided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel's port is not bound yet, so it looks free, and is not."""
+    monkeypatch.setattr("tradingmesh.cli.up_ports._UNASSIGNED", range(15_000, 15_003))
+    avoid = [port for port in range(15_000, 15_003) if is_free(port)][:1]
+    free = [port for port in range(15_000, 15_003) if is_free(port) and port not in avoid]
+    assert set(islice(counted_from(0, avoid), len(free))) == set(free)

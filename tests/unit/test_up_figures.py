@@ -120,7 +120,7 @@ DONE = Figures(tape_done=True, fills_broker=5, fills_applied=5)
 
 def test_a_drained_mesh_awaits_nothing() -> None:
     """Orders that rest at the broker are no reason to wait: the tape stands still."""
-    assert awaited(replace(DONE, orders_open=3)) == []
+    assert awaited(replace(DONE, orders_open=3), simulated=True) == []
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,13 @@ def test_a_drained_mesh_awaits_nothing() -> None:
 )
 def test_what_is_on_its_way_is_awaited(figures: Figures, words: str) -> None:
     """Each by name and number."""
-    assert awaited(figures) == [words]
+    assert awaited(figures, simulated=True) == [words]
+
+
+def test_without_a_simulator_only_our_own_way_is_awaited() -> None:
+    """There is no tape to stop, and the broker's fills are not counted by it."""
+    figures = Figures(tape_done=False, fills_broker=2, fills_applied=9, backlog=1)
+    assert awaited(figures, simulated=False) == ["1 reports to be acknowledged"]
 
 
 @pytest.mark.parametrize("field", ["published", "signals", "approved", "orders", "fills_broker", "fills_applied"])

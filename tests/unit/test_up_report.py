@@ -101,6 +101,7 @@ def test_without_a_simulator_the_account_is_not_compared() -> None:
     assert report.positions.broker is None
     assert report.cash.broker is None
     assert report.fills.broker == 1
+    assert "was not compared" in summary(report)[-1]
 
 
 def test_the_summary_is_short_and_ends_with_the_verdict() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tradingmesh.cli import control
+from tradingmesh.cli import bench, control, tape
 
 DEMO = Path("manifests/demo.yaml")
 
@@ -30,7 +30,9 @@ def up(
     file: Annotated[Path, typer.Option("--file", "-f", help="The TradingSystem manifest.")] = Path(
         "manifests/demo.yaml"
     ),
-    tape: Annotated[str | None, typer.Option(help="A tape instead of the manifest's: a path, or `generated`.")] = None,
+    tape_: Annotated[
+        str | None, typer.Option("--tape", help="A tape instead of the manifest's: a path, or `generated`.")
+    ] = None,
     speed: Annotated[str | None, typer.Option(help="How many times faster than the market, or `max`.")] = None,
     duration: Annotated[float | None, typer.Option(help="End after so many seconds of playing.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write the JSON report.")] = None,
@@ -38,7 +40,9 @@ def up(
     """Run the whole mesh on this machine, and judge it: exit 0 only if nothing was lost or doubled."""
     from tradingmesh.cli import up as mesh  # noqa: PLC0415 - `--help` does without it
 
-    raise typer.Exit(0 if mesh.up(mesh.Options(file, tape, speed, duration, report)) else 1)
+    raise typer.Exit(0 if mesh.up(mesh.Options(file, tape_, speed, duration, report)) else 1)
 
 
 control.register(app)
+app.add_typer(tape.app, name="tape")
+app.add_typer(bench.app, name="bench")

@@ -160,8 +160,10 @@ class Supervisor:
                 self._say(f"{child.process.instance}: started again, restart {child.restarts}")
 
     def stop(self, order: Iterable[Iterable[Component]], *, bound_s: float) -> None:
-        """SIGTERM group by group; who is still there `bound_s` later is killed. Children that ended are left alone."""
+        """SIGTERM group by group; who is still there `bound_s` later is killed. None of them is started again."""
         for group in order:
+            for child in self.of(group):
+                child.end_noted, child.restart_at_s = True, None
             children = [child for child in self.of(group) if not child.has_exited()]
             for child in children:
                 child.signal(signal.SIGTERM)

@@ -17,7 +17,7 @@ from tradingmesh.cli.up_ports import check_free, counted_from
 from tradingmesh.cli.up_report import Report, report_of, summary, write_report
 from tradingmesh.cli.up_run import Run
 from tradingmesh.cli.up_screen import screen_for
-from tradingmesh.contract import Mode, TradingSystem, TradingSystemSpec
+from tradingmesh.contract import Channel, Mode, TradingSystem, TradingSystemSpec
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.runtime.settings import Settings, load_manifest, load_settings
 
@@ -77,8 +77,9 @@ def check(options: Options) -> Ready:
         load_strategy(strategy, settings.strategy_path)
     _check_tape(system.spec)
     settings = settings.model_copy(update=_keys(settings, system.spec.mode))
-    planned = processes(system.spec, counted_from(settings.admin_port))
-    simulator_port = settings.simulator_port or next(counted_from(0))
+    taken = [system.spec.endpoints.of(channel).port for channel in Channel]
+    simulator_port = settings.simulator_port or next(counted_from(0, taken))
+    planned = processes(system.spec, counted_from(settings.admin_port, [*taken, simulator_port]))
     check_free(ports_needed(system.spec, planned, simulator_port))
     return Ready(system, settings, planned, simulator_port)
 

@@ -153,10 +153,10 @@ def figures_of(pictures: Iterable[Picture]) -> Figures:
     )
 
 
-def awaited(figures: Figures) -> list[str]:
-    """What is still on its way once the tape stands still. Orders that rest at the broker are not: they stay open."""
+def awaited(figures: Figures, *, simulated: bool) -> list[str]:
+    """What is still on its way once no more ticks come. Orders that rest at the broker are not: they stay open."""
     found = []
-    if not figures.tape_done:
+    if simulated and not figures.tape_done:
         found.append("the tape to stop")
     if figures.signals_waiting:
         found.append(f"{figures.signals_waiting} risk checks")
@@ -166,7 +166,7 @@ def awaited(figures: Figures) -> list[str]:
         found.append(f"{figures.backlog} reports to be acknowledged")
     if figures.reports_waiting:
         found.append(f"{figures.reports_waiting} reports that wait for earlier ones")
-    if figures.fills_applied != figures.fills_broker:
+    if simulated and figures.fills_applied != figures.fills_broker:
         found.append(f"{figures.fills_broker - figures.fills_applied} fills to be booked")
     return found
 

@@ -21,8 +21,11 @@ START_ORDER = (
 )
 """The broker first, so that whoever needs it finds it; of the others the slowest to start come early."""
 
+SOURCES = (Component.MARKET_DATA_FEED, Component.SIGNAL_GENERATOR, Component.FEATURE_ENGINE)
+"""Without these nothing new comes into the mesh."""
+
 STOP_ORDER = (
-    (Component.MARKET_DATA_FEED, Component.SIGNAL_GENERATOR, Component.FEATURE_ENGINE, Component.MARKET_DATA_STORE),
+    (*SOURCES, Component.MARKET_DATA_STORE),
     (Component.EXECUTION_ENGINE,),
     (Component.FILL_PROCESSOR,),
     (Component.RISK_MANAGER,),

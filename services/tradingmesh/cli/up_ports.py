@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from tradingmesh.adapters.zmq_sockets import holder_of
 from tradingmesh.core.errors import ConfigError
@@ -31,11 +31,11 @@ def is_free(port: int) -> bool:
         return True
 
 
-def counted_from(first: int) -> Iterator[int]:
-    """Ports from `first` on; with 0, ports that are free now, each once."""
+def counted_from(first: int, avoid: Iterable[int] = ()) -> Iterator[int]:
+    """Ports from `first` on; with 0, ports that are free now, each once, and none of those to `avoid`."""
     if first:
         yield from range(first, 65_536)
-    given: set[int] = set()
+    given = set(avoid)
     while True:
         port = random.choice(_UNASSIGNED)  # noqa: S311 - only to keep two runs apart
         if port not in given and is_free(port):

@@ -156,6 +156,8 @@ def summary(report: Report) -> list[str]:
         f"cash       {report.cash.ledger}" + (f", at the broker {report.cash.broker}" if report.cash.broker else ""),
         f"breaker    {report.breaker}",
     ]
+    if report.verdict.ok and report.cash.broker is None:
+        return [*lines, "right: every fill that was heard of is booked once (the broker's account was not compared)"]
     if report.verdict.ok:
         return [*lines, "right: nothing lost, nothing doubled, the ledger is the broker's account"]
     return [*lines, *(f"WRONG: {difference}" for difference in report.verdict.differences)]

@@ -9,7 +9,7 @@ from tradingmesh.cli.supervisor import Child, Supervisor
 from tradingmesh.cli.up_audit import Account, Audit, audit
 from tradingmesh.cli.up_evidence import broker_account, component_report, read_journal
 from tradingmesh.cli.up_figures import Figures, awaited, figures_of, moved
-from tradingmesh.cli.up_plan import STOP_ORDER, Process, RunPlace, environment
+from tradingmesh.cli.up_plan import SOURCES, STOP_ORDER, Process, RunPlace, environment
 from tradingmesh.cli.up_report import Evidence
 from tradingmesh.cli.up_screen import Screen
 from tradingmesh.cli.up_start import Starter
@@ -79,15 +79,20 @@ class Run:
         self._problems += [f"{child.process.instance}: lost: {child.last_words()}" for child in self._supervisor.lost()]
 
     def drain(self) -> None:
-        """Stops the tape and waits until nothing is on its way, for at most `DRAIN_WITHIN_S`."""
-        self._command("stop")
-        self._screen.say("draining: the tape stands still; waiting for what is on its way")
+        """Lets no more ticks come and waits until nothing is on its way, for at most `DRAIN_WITHIN_S`."""
+        if self._simulator_port:
+            self._command("stop")
+        else:
+            self._supervisor.stop([SOURCES], bound_s=STOP_WITHIN_S)
+        self._screen.say("draining: no more ticks; waiting for what is on its way")
         began_s = quiet_since_s = time.monotonic()
         while not self._supervisor.lost() and self._interrupts < 2:
             before = self._figures
             self._look()
-            left = awaited(self._figures) if self._simulator_port else []
-            if left or moved(before, self._figures):
+            left = awaited(self._figures, simulated=self._simulator_port is not None)
+            if moved(before, self._figures):
+                left.append("the figures to stand still")
+            if left:
                 quiet_since_s = time.monotonic()
             if time.monotonic() - quiet_since_s >= QUIET_FOR_S:
                 return
