@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from tradingmesh.adapters.zmq_sockets import holder_of
 from tradingmesh.core.errors import ConfigError
 
+NAMED_MAX = 3
 _HOST = "127.0.0.1"
 _UNASSIGNED = range(15_000, 32_000)
 """Below what Linux gives to outgoing connections (32768 to 60999), so that none of these takes the port meanwhile."""
@@ -16,7 +17,8 @@ def check_free(needed: Mapping[int, str]) -> None:
     """Raises `ConfigError` where a port is taken: which one, whose setting it is, and who has it if that is known."""
     taken = [f"{what}: {port} is in use{holder_of(port)}" for port, what in needed.items() if not is_free(port)]
     if taken:
-        raise ConfigError("; ".join(taken))
+        more = f"; and {len(taken) - NAMED_MAX} more" if len(taken) > NAMED_MAX else ""
+        raise ConfigError("; ".join(taken[:NAMED_MAX]) + more)
 
 
 def is_free(port: int) -> bool:
