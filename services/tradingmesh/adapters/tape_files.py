@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+
 from tradingmesh.adapters.tape_columns import ColumnTape, TapePart, merged
 from tradingmesh.adapters.tape_lean import LAYOUT, LeanFile, lean_file, parse_day, read_lean
 from tradingmesh.adapters.tape_plain import read_csv, read_parquet
@@ -33,6 +35,8 @@ def read_tape(path: Path, symbols: Sequence[str], *, day: str, bad_rows: BadRows
         return merged([readers[file.suffix](file) for file in files], symbols)
     except InputError as error:
         raise error if str(error).startswith(str(path)) else InputError(f"{path}: {error}") from None
+    finally:
+        pa.default_memory_pool().release_unused()  # the text of the files, several times the size of the tape
 
 
 def _files(path: Path, symbols: Sequence[str], day: str) -> list[Path]:
