@@ -4,12 +4,13 @@ from decimal import Decimal
 
 from tradingmesh.core.checks import RiskCheckRequest, Stage
 from tradingmesh.core.order_asks import RiskAsks
+from tradingmesh.core.order_effects import Ask, Origin
 from tradingmesh.core.signal import Side, Signal
 
 
-def request(name: str) -> RiskCheckRequest:
+def request(name: str) -> Ask:
     signal = Signal(name, "s", "IBM", Side.BUY, Decimal(1), Decimal(1), 0, 0)
-    return RiskCheckRequest(name, Stage.ORDER, signal, Decimal(1), 0)
+    return Ask(RiskCheckRequest(name, Stage.ORDER, signal, Decimal(1), 0), Origin())
 
 
 def test_one_flies_the_others_wait() -> None:

@@ -110,6 +110,7 @@ def test_approval_submits_after_saving() -> None:
     ("prepare", "reason"),
     [
         ("late", "past its valid-until"),
+        ("endless", "valid for longer than an hour"),
         ("expired", "the approval has expired"),
         ("blocked", "the stream is down"),
         ("refused", "circuit-breaker: open"),
@@ -123,6 +124,8 @@ def test_refusal_releases_the_reservation(prepare: str, reason: str) -> None:
     wish = approved()
     if prepare == "late":
         wish = approved(valid_ns=-1)
+    if prepare == "endless":
+        wish = approved(valid_ns=10**13)
     if prepare == "expired":
         wish = ApprovedSignal(wish.signal, msgspec.structs.replace(YES, expires_ns=NOW - 1))
     orders.blocked = "the stream is down" if prepare == "blocked" else ""
@@ -265,7 +268,7 @@ def test_fill_missed_by_a_restart_is_booked() -> None:
     (save, _) = submitted(table())
     assert isinstance(save, Save)
     orders = table()
-    orders.restore(save.order, ())
+    orders.restore(save.order, (), NOW)
     orders.restore_sequence("IBM", 4)
     activity = msgspec.structs.replace(said("fill", 100, 100, "x1"), client_order_id="", quantity=None)
     effects = orders.on_snapshot(Snapshot(NOW, (said("fill", 100),), (activity,)), NOW)
@@ -279,7 +282,7 @@ def test_restored_fill_is_not_booked_again() -> None:
     effects = first.on_update(said("partial_fill", 40, 40, "x1"), NOW)
     (order,) = [effect.order for effect in effects if isinstance(effect, Save)]
     again = table()
-    again.restore(order, ("x1", "=40"))
+    again.restore(order, ("x1", "=40"), NOW)
     assert reports(again.on_update(said("partial_fill", 40, 40, "x1"), NOW)) == []
 
 

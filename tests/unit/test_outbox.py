@@ -104,17 +104,17 @@ def test_closed_order_is_found_by_either_id(path: Path) -> None:
 
 
 def test_recent_orders_are_known_without_the_disk(path: Path) -> None:
-    """Those saved since the prune before last, and after a restart those of the last hour, written or not."""
+    """Those of the last hour and a little longer, written or not, and after a restart those that were written."""
     outbox = Outbox(path, BORN)
     outbox.save(order("old"), BORN)
     outbox.save(order("new"), BORN + RECENT_NS)
     outbox.commit()
     outbox.save(order("unwritten"), BORN + RECENT_NS)
     assert [outbox.has_recent(client) for client in ("old", "new", "unwritten", "never")] == [True, True, True, False]
-    outbox.prune(BORN)
+    outbox.let_age()
     outbox.save(order("newest"), BORN)
     assert outbox.has_recent("new")
-    outbox.prune(BORN)
+    outbox.let_age()
     assert [outbox.has_recent(client) for client in ("new", "newest")] == [False, True]
     outbox.close()
     again = Outbox(path, BORN + RECENT_NS + 1)

@@ -84,9 +84,9 @@ class Outbox:
 
     def save(self, order: Order, now_ns: int) -> None:
         """Keeps the order as it is."""
-        key = order.client_order_id
+        key, body = order.client_order_id, _encode(order)
         self._recent.add(key)
-        self._waiting.append((_SAVE, (key, order.order_id, int(order.closed), _encode(order), now_ns)))
+        self._waiting.append((_SAVE, (key, order.order_id, int(order.closed), body, crc32(body), now_ns)))
 
     def put(self, report: Report, now_ns: int) -> None:
         """Takes a report, unacknowledged."""
@@ -144,11 +144,15 @@ class Outbox:
         return self._with_keys(row) if row else None
 
     def has_recent(self, client_order_id: str) -> bool:
-        """Whether an order of that id was saved since the prune before last, or `RECENT_NS` before the start.
+        """Whether an order of that id was saved within `RECENT_NS`, or a little longer ago.
 
         Asks no disk: at every signal it is asked whether its order was there already.
         """
         return client_order_id in self._recent or client_order_id in self._older
+
+    def let_age(self) -> None:
+        """Lets go of the ids that were recent at the call before: to be called once in `RECENT_NS`, not more often."""
+        self._older, self._recent = self._recent, set()
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -95,6 +95,7 @@ class Ask(msgspec.Struct, frozen=True):
     """Ask the risk manager, at stage ORDER."""
 
     request: RiskCheckRequest
+    origin: Origin
 
 
 class Save(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ from tradingmesh.core.order_effects import (
 from tradingmesh.core.order_record import TERMINAL, Order, OrderEvent, OrderStatus, OrderUpdate, order_of
 from tradingmesh.core.order_reports import adopted, closed_of, fill_of, keys_of, tell_of
 from tradingmesh.core.orders import advance, next_status
+from tradingmesh.core.reservations import SIGNAL_HORIZON_NS
 
 OPEN_MAX = 10_000
 POSTING_MAX = 64
@@ -96,10 +97,10 @@ class OrderTable:
         """Whether an order is in memory, by its client order id or else by the broker's."""
         return (client or self._client_ids.get(order_id, "")) in self._orders
 
-    def restore(self, order: Order, fill_keys: Iterable[str]) -> None:
+    def restore(self, order: Order, fill_keys: Iterable[str], now_ns: int) -> None:
         """Takes an order back from disk, with the keys of the fills that were booked for it."""
         self._booked[order.client_order_id] = set(fill_keys)
-        self._put(order, 0)
+        self._put(order, now_ns)
 
     def restore_sequence(self, symbol: str, last: int) -> None:
         """The last sequence number that the symbol's reports used."""
@@ -125,7 +126,7 @@ class OrderTable:
             timestamp_ns=now_ns,
             reservation_id=approved.approval.reservation_id,
         )
-        return [Ask(request)]
+        return [Ask(request, origin)]
 
     def on_decision(self, request_id: str, decision: Decision, now_ns: int) -> list[Effect]:
         """The risk manager answered, or its time was over: submit, or refuse."""
@@ -144,6 +145,8 @@ class OrderTable:
         if now_ns > approved.signal.valid_until_ns:
             late_ms = (now_ns - approved.signal.valid_until_ns) // 1_000_000
             return f"the signal is {late_ms} ms past its valid-until"
+        if approved.signal.valid_until_ns - now_ns > SIGNAL_HORIZON_NS:
+            return "the signal is valid for longer than an hour"
         if now_ns > approved.approval.expires_ns:
             return "the approval has expired"
         if len(self._open) >= OPEN_MAX:
@@ -285,12 +288,12 @@ class OrderTable:
             self._open[client] = None
 
     def _forget(self, now_ns: int) -> None:
-        """Drops the oldest closed order; while its signal is valid it stays, to know a duplicate by."""
-        if len(self._closed) <= CLOSED_KEPT:
-            return
-        client = next(iter(self._closed))
-        order = self._orders[client]
-        if order.valid_until_ns < now_ns:
+        """Drops the oldest closed orders; while its signal is valid one stays, to know a duplicate by."""
+        while len(self._closed) > CLOSED_KEPT:
+            client = next(iter(self._closed))
+            order = self._orders[client]
+            if order.valid_until_ns >= now_ns:
+                return
             del self._closed[client], self._orders[client]
             self._booked.pop(client, None)
             self._client_ids.pop(order.order_id, None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import zmq
 
-from tradingmesh.adapters.outbox_sqlite import Outbox
+from tradingmesh.adapters.outbox_sqlite import RECENT_NS, Outbox
 from tradingmesh.adapters.zmq_messages import read
 from tradingmesh.contract import Channel
 from tradingmesh.core.checks import ApprovedSignal, Decision
@@ -56,7 +56,6 @@ DRAIN_ACKS_S = 1.0
 _DRAIN_TURN_MS = 20
 _TICK_S = 0.05
 _DOUBT_S = 1.0
-"""Not below the outbox's `RECENT_NS`."""
 _MARGIN_NS = 60_000_000_000
 
 
@@ -94,6 +93,7 @@ class ExecutionEngine:
         loop.on_readable(self._orders, self._take_signals)
         loop.every(_TICK_S, self._tick)
         loop.every(_DOUBT_S, self._look_for_doubt)
+        loop.every(RECENT_NS / 1e9, self._outbox.let_age)
         loop.after_turn(self._end_turn)
         self._broker.start(self._hear)
 

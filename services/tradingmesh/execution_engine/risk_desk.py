@@ -7,10 +7,12 @@ import zmq
 
 from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel
-from tradingmesh.core.checks import Check, Decision, Refused, RiskCheckRequest
+from tradingmesh.core.checks import Check, Decision, Refused
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.order_asks import RiskAsks
+from tradingmesh.core.order_effects import Ask
 from tradingmesh.runtime.component import Context
+from tradingmesh.wire.header import NO_TRACE
 from tradingmesh.wire.messages import RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
 
 LOOK_EVERY_S = 0.02
@@ -39,22 +41,25 @@ class RiskDesk:
         context.loop.on_readable(self._socket, self._take_answer)
         context.loop.every(LOOK_EVERY_S, self._give_up_late)
 
-    def ask(self, request: RiskCheckRequest) -> None:
+    def ask(self, ask: Ask) -> None:
         """Sends the request, or puts it in line."""
-        if not self._asks.add(request, time.monotonic_ns()):
+        if not self._asks.add(ask, time.monotonic_ns()):
             reason = f"{Check.RISK_CHECK_TIMEOUT}: {len(self._asks)} orders wait for their check already"
-            self._on_decision(request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))
+            self._on_decision(ask.request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))
         self._send_next()
 
     def _send_next(self) -> None:
-        request = self._asks.to_send()
-        if request is None:
+        ask = self._asks.to_send()
+        if ask is None:
             return
+        trace_id = bytes.fromhex(ask.origin.trace_id) if ask.origin.trace_id else NO_TRACE
+        now_ns = self._context.clock.now_ns()
+        frames = self._sender.frames(ask.request, now_ns, trace_id=trace_id, flags=ask.origin.flags)
         self._sent_ns = time.monotonic_ns()
         try:
-            self._socket.send_multipart(self._sender.frames(request, self._context.clock.now_ns()), zmq.NOBLOCK)
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:  # nobody is there to be asked: the timeout will refuse the order
-            self._context.log.warning("risk check not sent", request_id=request.request_id)
+            self._context.log.warning("risk check not sent", request_id=ask.request.request_id)
 
     def _take_answer(self) -> None:
         """One answer, for one request is out: a REQ socket that has its answer must not be read again."""
@@ -76,8 +81,8 @@ class RiskDesk:
         self._send_next()
 
     def _give_up_late(self) -> None:
-        for request in self._asks.overdue(time.monotonic_ns()):
+        for ask in self._asks.overdue(time.monotonic_ns()):
             self._timeouts.inc()
             reason = f"{Check.RISK_CHECK_TIMEOUT}: no answer from the risk manager within {self._timeout_ms} ms"
-            self._on_decision(request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))
+            self._on_decision(ask.request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))
         self._send_next()
