@@ -2,7 +2,7 @@
 
 What alpaca-py leaves open is closed here. Its connection state cannot be seen: told from the server's `listening` to
 the close. It waits without end for an answer to its login: bounded. It notices a dead link after 190 s: ping and
-answer within 10 s. It gives up a message when a handler raises, and only logs it: the handler here reads and hands
+answer within 15 s. It gives up a message when a handler raises, and only logs it: the handler here reads and hands
 over; what cannot be read is told, so that it is asked for by REST. The stream never replays.
 """
 
@@ -28,7 +28,7 @@ RECONNECT_MIN_S = 0.2
 RECONNECT_MAX_S = 5.0
 REFUSED_WAIT_S = 60.0
 _STOP_WAIT_S = 2.0
-_WEBSOCKET = {"ping_interval": 5, "ping_timeout": 5, "open_timeout": 5, "close_timeout": 1, "max_queue": 1024}
+_WEBSOCKET = {"ping_interval": 5, "ping_timeout": 10, "open_timeout": 5, "close_timeout": 1, "max_queue": 1024}
 Deliver = Callable[[BrokerEvent], None]
 
 
