@@ -37,7 +37,6 @@ SEED = 20240103
 SIGNALS = 60
 KILLS = 3
 WAIT_S = 30.0
-KEYS = {"APCA_API_KEY_ID": "key-id", "APCA_API_SECRET_KEY": "secret"}
 HEADERS = {"APCA-API-KEY-ID": "key-id", "APCA-API-SECRET-KEY": "secret"}
 FLAT = Position("IBM", ZERO, ZERO, ZERO)
 Symbols = dict[str, dict[int, Report]]
@@ -84,7 +83,7 @@ class Mesh:
         self.asked: list[str] = []
         self.random = random.Random(SEED)  # noqa: S311 - replayable is what it must be
 
-    def start(self, component: Component, admin: int) -> subprocess.Popen[bytes]:
+    def start(self, component: Component, admin: int, secret: str = "secret") -> subprocess.Popen[bytes]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TRADINGMESH", "APCA"))}
         settings = {
             "SYSTEM_FILE": self.manifest,
@@ -96,7 +95,7 @@ class Mesh:
         environment = {f"TRADINGMESH_{name}": str(value) for name, value in settings.items()}
         process = subprocess.Popen(
             [sys.executable, "-m", "tradingmesh", "run", component.value],
-            env={**inherited, **KEYS, **environment},
+            env={**inherited, "APCA_API_KEY_ID": "key-id", "APCA_API_SECRET_KEY": secret, **environment},
             stdout=self._log,
             stderr=self._log,
         )
@@ -240,3 +239,35 @@ def test_killed_again_and_again(mesh: Mesh) -> None:
     engine.send_signal(signal.SIGTERM)
     assert engine.wait(10) == 0
     assert simulator.poll() is None
+
+
+def test_wrong_keys_are_said_once(mesh: Mesh) -> None:
+    """Alive and not ready, with a reason that names the variables; no storm of attempts, no storm of lines."""
+    mesh.start(Component.ALPACA_SIMULATOR, mesh.broker_admin)
+    mesh.wait(lambda: mesh.ready(mesh.broker_admin))
+    engine = mesh.start(Component.EXECUTION_ENGINE, mesh.admin, secret="wrong")
+
+    def reasons() -> list[str]:
+        try:
+            told: list[str] = requests.get(f"http://127.0.0.1:{mesh.admin}/readyz", timeout=2).json()["reasons"]
+        except requests.ConnectionError:
+            return []
+        return told
+
+    mesh.wait(lambda: any("refuses the keys" in reason for reason in reasons()))
+    assert "APCA_API_SECRET_KEY" in reasons()[0]
+    mesh.play(2.0)
+    lines = [line for line in mesh.log().splitlines() if "execution-engine" in line and "keys" in line.lower()]
+    assert len(lines) <= 2  # one of the stream, one of REST
+    assert requests.get(f"http://127.0.0.1:{mesh.admin}/healthz", timeout=2).ok
+    engine.send_signal(signal.SIGTERM)
+    assert engine.wait(10) == 0
+
+
+def test_broker_that_comes_late(mesh: Mesh) -> None:
+    """Without a broker the engine lives and is not ready; it becomes ready when there is one."""
+    mesh.start(Component.EXECUTION_ENGINE, mesh.admin)
+    mesh.wait(lambda: "cannot connect" in mesh.log())
+    assert not mesh.ready(mesh.admin)
+    mesh.start(Component.ALPACA_SIMULATOR, mesh.broker_admin)
+    mesh.wait(lambda: mesh.ready(mesh.admin))
