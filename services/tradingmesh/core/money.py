@@ -42,14 +42,15 @@ def parse(text: str | int | Decimal, *, field: str, decimals: int) -> Decimal:
     try:
         value = Decimal(text)
     except (InvalidOperation, TypeError, ValueError):
-        raise InputError(f"{field}: {text!r} is not a number") from None
+        raise InputError(f"{field}: {text!r:.40} is not a number") from None
     if not value.is_finite():
         raise InputError(f"{field}: {text!r} is not a finite number")
-    exponent = value.normalize(Context(prec=100)).as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > decimals:
-        raise InputError(f"{field}: {text} has more than {decimals} decimals")
     if value.adjusted() > _DIGITS_MAX - 1:
-        raise InputError(f"{field}: {text} is too large")
+        raise InputError(f"{field}: {text!s:.40} is too large")
+    _, digits, exponent = value.as_tuple()
+    beyond = -int(exponent) - decimals
+    if beyond > 0 and any(digits[-beyond:]):
+        raise InputError(f"{field}: {text!s:.40} has more than {decimals} decimals")
     return value
 
 

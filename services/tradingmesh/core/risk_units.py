@@ -1,6 +1,6 @@
 """Scaled integers for the checks: quantities and prices x 1e9, notionals x 1e18, exact and fast to compare."""
 
-from decimal import Decimal
+from decimal import Decimal, Inexact
 
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.money import EXACT, plain
@@ -19,11 +19,14 @@ def scaled(value: Decimal, decimals: int) -> int:
 def e9(value: Decimal, field: str, most: Decimal) -> int:
     """A positive amount x 1e9. Raises `InputError` naming `field` for no number, one finer than 1e-9 or too large."""
     if not value.is_finite() or not 0 < value <= most:
-        raise InputError(f"{field} {value} is not above 0 and at most {plain(most)}")
-    exact = value.scaleb(9, EXACT)
+        raise InputError(f"{field} {value!s:.40} is not above 0 and at most {plain(most)}")
+    try:
+        exact = value.scaleb(9, EXACT)
+    except Inexact:
+        raise InputError(f"{field} has more digits than can be reckoned with") from None
     whole = int(exact)
     if whole != exact:
-        raise InputError(f"{field} {value} has more than 9 decimals")
+        raise InputError(f"{field} {value!s:.40} has more than 9 decimals")
     return whole
 
 
