@@ -31,7 +31,7 @@ class Format(Protocol):
         """One message; the time, if any, becomes its `t`."""
 
     def decode(self, data: bytes) -> Any:
-        """What a client sent. Raises `msgspec.DecodeError`."""
+        """What a client sent. Raises `msgspec.DecodeError`, `UnicodeDecodeError` or `RecursionError`."""
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
         """An array of encoded messages, at most 65,535."""

@@ -194,7 +194,7 @@ class DataStream:
         data = received.data.encode() if received.type is WSMsgType.TEXT else received.data
         try:
             self._answer(client, client.form.decode(data))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             client.tell(_error(400))
         except _Refused as refused:
             if refused.code in _ENDING:
