@@ -22,15 +22,12 @@ import requests
 import yaml
 import zmq
 
-from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.adapters.zmq_sockets import SocketFactory
-from tradingmesh.contract import Channel, Component
-from tradingmesh.core.checks import Approved, ApprovedSignal, RiskCheckResponse
-from tradingmesh.core.fills import Fill, OrderClosed, Position, Report, ReportApplied
-from tradingmesh.core.money import ZERO
-from tradingmesh.core.signal import OrderType, Side, Signal, TimeInForce
+from tradingmesh.contract import Component
+from tradingmesh.core.fills import Fill, OrderClosed, Report
+from tradingmesh.core.signal import Side
 from tradingmesh.runtime.settings import load_manifest
-from tradingmesh.wire.messages import APPROVED_SIGNAL, REPORT, REPORT_ANSWER, RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
+from tradingmesh.testing.execution_peers import ExecutionPeers
 
 pytestmark = pytest.mark.processes
 SEED = 20240103
@@ -38,7 +35,6 @@ SIGNALS = 60
 KILLS = 3
 WAIT_S = 30.0
 HEADERS = {"APCA-API-KEY-ID": "key-id", "APCA-API-SECRET-KEY": "secret"}
-FLAT = Position("IBM", ZERO, ZERO, ZERO)
 Symbols = dict[str, dict[int, Report]]
 
 
@@ -72,11 +68,7 @@ class Mesh:
             for component in (Component.SIGNAL_GENERATOR, Component.RISK_MANAGER, Component.FILL_PROCESSOR)
         ]
         generator, risk, processor = self._factories
-        self.orders = generator.push(Channel.ORDERS)
-        self.risk = risk.rep(Channel.RISK_CHECK)
-        self.fills = processor.pull(Channel.FILLS)
-        self.acks = processor.push(Channel.FILL_ACKS)
-        self._senders = {c: Sender(c, "t", 1) for c in (APPROVED_SIGNAL, RISK_CHECK_RESPONSE, REPORT_ANSWER)}
+        self.peers = ExecutionPeers(generator, risk, processor, self.wait)
         self._processes: list[subprocess.Popen[bytes]] = []
         self._log = (folder / "log").open("wb")
         self.reports: Symbols = {}
@@ -114,50 +106,34 @@ class Mesh:
 
     def play(self, for_s: float) -> None:
         """Answers every risk check, takes every report, and acknowledges two of three."""
-        until_s = time.monotonic() + for_s
+        until_s, peers = time.monotonic() + for_s, self.peers
         poller = zmq.Poller()
-        for one in (self.risk, self.fills):
+        for one in (peers.risk, peers.fills):
             poller.register(one, zmq.POLLIN)
         while (left_s := until_s - time.monotonic()) > 0:
             ready = dict(poller.poll(max(1, int(left_s * 1_000))))
-            if self.risk in ready:
-                request = read(RISK_CHECK_REQUEST, self.risk.recv_multipart())[1]
+            if peers.risk in ready:
+                request = peers.request()
                 self.asked.append(request.request_id)
-                answer = RiskCheckResponse(request.request_id, Approved(request.reservation_id, 2**62, ()), 1, 1)
-                self.risk.send_multipart(self._senders[RISK_CHECK_RESPONSE].frames(answer, 1))
-            if self.fills in ready:
-                self._take(read(REPORT, self.fills.recv_multipart())[1])
+                peers.answer(request)
+            if peers.fills in ready:
+                self._take(peers.report())
 
     def _take(self, report: Report) -> None:
         line = self.reports.setdefault(report.body.symbol, {})
         assert line.setdefault(report.symbol_sequence, report) == report, "one place in the sequence, two reports"
-        if self.random.random() < 0.66:
-            place = (report.outbox_epoch, report.body.symbol, report.symbol_sequence)
-            answer = ReportApplied(*place, duplicate=False, before=FLAT, after=FLAT, cash=ZERO)
-            if self.acks.poll(0, zmq.POLLOUT):
-                self.acks.send_multipart(self._senders[REPORT_ANSWER].frames(answer, 1), zmq.NOBLOCK)
+        if self.random.random() < 0.66 and self.peers.acks.poll(0, zmq.POLLOUT):
+            self.peers.ack(report)
 
     def signal(self, number: int) -> None:
-        now_ns = time.time_ns()
-        side = Side.BUY if self.random.random() < 0.6 else Side.SELL
-        wish = Signal(
-            signal_id=f"s-{number}",
-            strategy="s",
+        self.peers.signal(
+            number,
             symbol="IBM" if number % 2 else "BAC",
-            side=side,
-            quantity=Decimal(self.random.choice([1, 50, 700])),
-            reference_price=Decimal(100),
-            generated_ns=1,
-            valid_until_ns=now_ns + 2 * 10**9,
-            order_type=OrderType.MARKET,
-            time_in_force=TimeInForce.DAY,
+            side=Side.BUY if self.random.random() < 0.6 else Side.SELL,
+            quantity=self.random.choice([1, 50, 700]),
+            valid_s=2.0,
+            repeat=self.random.choice([1, 1, 2]),
         )
-        frames = self._senders[APPROVED_SIGNAL].frames(
-            ApprovedSignal(wish, Approved(f"r-{number}", now_ns + 30 * 10**9, ())), now_ns
-        )
-        for _ in range(self.random.choice([1, 1, 2])):
-            if self.orders.poll(0, zmq.POLLOUT):
-                self.orders.send_multipart(frames, zmq.NOBLOCK)
 
     def ready(self, admin: int) -> bool:
         try:
@@ -216,7 +192,7 @@ def test_killed_again_and_again(mesh: Mesh) -> None:
             engine.send_signal(signal.SIGKILL)
             engine.wait(5)
             engine = mesh.start(Component.EXECUTION_ENGINE, mesh.admin)
-            mesh.wait(lambda: mesh.ready(mesh.admin) and mesh.orders.poll(0, zmq.POLLOUT))
+            mesh.wait(lambda: mesh.ready(mesh.admin))
     mesh.wait(lambda: mesh.status()["backlog"] == 0 and not mesh.status()["orders_open"])
     assert mesh.ready(mesh.admin)
 

@@ -72,6 +72,24 @@ def test_asked_again_every_minute_and_soon_where_in_doubt() -> None:
     assert sync.begin(11 * DOUBT_PERIOD_NS + PERIOD_NS)
 
 
+def test_doubt_that_stays_is_asked_about_less_and_less() -> None:
+    """A contradiction that asking does not resolve must not use up the broker's rate limit."""
+    sync = synced()
+    sync.suspect(0)
+    now_ns, waits = DOUBT_PERIOD_NS, []
+    for _ in range(7):
+        assert sync.begin(now_ns)
+        sync.answered(1, now_ns)
+        asked_ns = now_ns
+        while not sync.begin(now_ns):
+            sync.suspect(now_ns)
+            now_ns += DOUBT_PERIOD_NS // 2
+        sync.answered(1, now_ns)
+        waits.append((now_ns - asked_ns) // DOUBT_PERIOD_NS)
+        now_ns += RETRY_MAX_NS
+    assert waits == [1, 4, 16, 30, 30, 30, 30]
+
+
 def test_without_the_stream_it_asks_more_often() -> None:
     """Fills are then heard of by asking only."""
     sync = synced()

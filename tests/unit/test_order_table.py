@@ -27,7 +27,7 @@ from tradingmesh.core.order_effects import (
     SubmitUnanswered,
     Tell,
 )
-from tradingmesh.core.order_record import Execution, Order, OrderStatus, OrderUpdate
+from tradingmesh.core.order_record import Execution, OrderUpdate
 from tradingmesh.core.order_table import UNKNOWN_AFTER_NS, OrderTable
 from tradingmesh.core.signal import Side, Signal
 
@@ -63,8 +63,9 @@ def said(event: str, cumulative: int = 0, fill: int = 0, fill_id: str = "", *, n
 
 
 def submitted(orders: OrderTable, number: int = 1) -> list[Effect]:
-    orders.on_signal(approved(number), ORIGIN, NOW)
-    return orders.on_decision(f"tm-s-{number}-e7", YES, NOW)
+    wish = approved(number)
+    orders.on_signal(wish, ORIGIN, NOW)
+    return orders.on_decision(f"tm-s-{number}-e7", wish.approval, NOW)
 
 
 def reports(effects: Iterable[Effect]) -> list[Report]:
@@ -395,11 +396,3 @@ def test_every_fill_takes_effect_once(made: list[list[OrderUpdate]], data: st.Da
     assert sorted(closed.client_order_id for closed in closes(effects)) == sorted(ended)
     assert orders.doubtful() == []
     assert notices(effects) == []
-
-
-def test_saved_order_comes_back_the_same() -> None:
-    """An order survives its encoding."""
-    (save, _) = submitted(table())
-    assert isinstance(save, Save)
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(save.order), type=Order) == save.order
-    assert save.order.status is OrderStatus.INTENDED

@@ -18,6 +18,8 @@ class BrokerSync:
         self._stream_problem = "not connected yet"
         self._sync_problem = "the broker was not reconciled with yet"
         self._failures = 0
+        self._doubted = 0
+        self._not_before_ns = 0
         self._connections = 0
         self._asked_in: int | None = None
         self._due_ns = 0
@@ -42,8 +44,8 @@ class BrokerSync:
         return news
 
     def suspect(self, now_ns: int) -> None:
-        """Something does not fit: ask soon."""
-        self._due_ns = min(self._due_ns, now_ns + DOUBT_PERIOD_NS)
+        """Something does not fit: ask soon, but where asking did not help, each time less soon."""
+        self._due_ns = min(self._due_ns, max(now_ns + DOUBT_PERIOD_NS, self._not_before_ns))
 
     def begin(self, now_ns: int) -> bool:
         """Whether to ask the broker now; if so, one of the two methods below must be called when it has answered."""
@@ -59,14 +61,19 @@ class BrokerSync:
             self._due_ns = now_ns  # it may have been given before the stream listened again
             return
         self._sync_problem = f"{doubts} orders are not as the broker has them" if doubts else ""
+        self._doubted = self._doubted + 1 if doubts else 0
+        self._not_before_ns = now_ns + _backoff_ns(self._doubted) if doubts else 0
         period_ns = STREAMLESS_PERIOD_NS if self._stream_problem else PERIOD_NS
-        self._due_ns = now_ns + (DOUBT_PERIOD_NS if doubts else period_ns)
+        self._due_ns = self._not_before_ns or now_ns + period_ns
 
     def failed(self, reason: str, now_ns: int, *, keys_refused: bool) -> None:
         """The broker could not be asked: again later, each time less soon."""
         self._asked_in = None
         self._failures += 1
-        backoff_ns = min(DOUBT_PERIOD_NS << min(self._failures - 1, 5), RETRY_MAX_NS)
-        self._due_ns = now_ns + (KEYS_REFUSED_NS if keys_refused else backoff_ns)
+        self._due_ns = self._not_before_ns = now_ns + (KEYS_REFUSED_NS if keys_refused else _backoff_ns(self._failures))
         if self._sync_problem:
             self._sync_problem = reason
+
+
+def _backoff_ns(times: int) -> int:
+    return min(DOUBT_PERIOD_NS << min(times - 1, 5), RETRY_MAX_NS)

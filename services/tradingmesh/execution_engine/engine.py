@@ -69,6 +69,8 @@ class ExecutionEngine:
         self._outbox = outbox
         self._table = OrderTable(outbox.epoch)
         self._sync = BrokerSync()
+        self._first_contact_ns = outbox.number("first_contact_ns")
+        self._synced_ns = outbox.number("synced_ns")
         self._after_commit: list[Callable[[], object]] = []
         self._heard: deque[BrokerEvent] = deque()
         self._posted_ns: dict[str, int] = {}
@@ -136,8 +138,7 @@ class ExecutionEngine:
 
     def _on_broker_event(self, event: BrokerEvent) -> None:
         if isinstance(event, OrderUpdate):
-            self._recall(event.client_order_id, event.order_id)
-            self._do(self._table.on_update(event, self._now_ns()))
+            self._on_update(event)
         elif isinstance(event, SubmitAnswered | SubmitRefused | SubmitUnanswered):
             self._on_submitted(event)
         elif isinstance(event, Snapshot):
@@ -147,6 +148,13 @@ class ExecutionEngine:
         else:
             self._on_trouble(event)
         self._table.blocked = self._why_blocked()
+
+    def _on_update(self, update: OrderUpdate) -> None:
+        self._recall(update.client_order_id, update.order_id)
+        effects = self._table.on_update(update, self._now_ns())
+        if any(isinstance(effect, Notice) for effect in effects):
+            self._sync.suspect(time.monotonic_ns())
+        self._do(effects)
 
     def _on_submitted(self, event: SubmitAnswered | SubmitRefused | SubmitUnanswered) -> None:
         client = event.update.client_order_id if isinstance(event, SubmitAnswered) else event.client_order_id
@@ -159,8 +167,10 @@ class ExecutionEngine:
         for update in (*snapshot.orders, *snapshot.fills):
             self._recall(update.client_order_id, update.order_id)
         self._do(self._table.on_snapshot(snapshot, self._now_ns()))
-        if not self._outbox.number("first_contact_ns"):
+        if not self._first_contact_ns:
+            self._first_contact_ns = snapshot.broker_ns
             self._outbox.set_number("first_contact_ns", snapshot.broker_ns)
+        self._synced_ns = snapshot.broker_ns
         self._outbox.set_number("synced_ns", snapshot.broker_ns)
         before = self._sync.problem
         self._sync.answered(len(self._table.doubtful()), time.monotonic_ns())
@@ -256,12 +266,10 @@ class ExecutionEngine:
 
     def _since_ns(self) -> int:
         """Since when the broker is asked, by its own clock: never before it was first asked."""
-        first_ns = self._outbox.number("first_contact_ns")
-        if not first_ns:
+        if not self._first_contact_ns:
             return 0
-        oldest = min((order.created_ns for order in self._table.open_orders() if order.order_id), default=None)
-        since_ns = self._outbox.number("synced_ns")
-        return max(first_ns, min(since_ns, oldest or since_ns) - _MARGIN_NS)
+        created = [order.created_ns for order in self._table.open_orders() if order.order_id]
+        return max(self._first_contact_ns, min([self._synced_ns, *created]) - _MARGIN_NS)
 
     # What others ask
 

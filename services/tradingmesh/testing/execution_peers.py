@@ -1,0 +1,94 @@
+"""Everybody that an execution engine talks to, in one hand: signal generator, risk manager and fill processor."""
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+import zmq
+
+from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.zmq_sockets import SocketFactory
+from tradingmesh.contract import Channel
+from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Decision, RiskCheckRequest, RiskCheckResponse
+from tradingmesh.core.fills import Position, Report, ReportAnswer, ReportApplied, ReportSetAside
+from tradingmesh.core.money import ZERO
+from tradingmesh.core.signal import Side, Signal
+from tradingmesh.wire.messages import APPROVED_SIGNAL, REPORT, REPORT_ANSWER, RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
+
+TRACE = bytes(range(16))
+_FOREVER_NS = 2**62
+_NS_PER_S = 10**9
+_FLAT = Position("IBM", ZERO, ZERO, ZERO)
+Wait = Callable[[Callable[[], object]], None]
+
+
+class ExecutionPeers:
+    """The sockets around an execution engine. `wait(condition)` must let the engine run until the condition holds."""
+
+    def __init__(self, generator: SocketFactory, risk: SocketFactory, processor: SocketFactory, wait: Wait) -> None:
+        self.orders = generator.push(Channel.ORDERS)
+        self.fills = processor.pull(Channel.FILLS)
+        self.acks = processor.push(Channel.FILL_ACKS)
+        self.risk = risk.rep(Channel.RISK_CHECK)
+        self._wait = wait
+        self._signals = Sender(APPROVED_SIGNAL, "generator", 5)
+        self._answers = Sender(RISK_CHECK_RESPONSE, "risk", 5)
+        self._acks = Sender(REPORT_ANSWER, "processor", 5)
+
+    def signal(
+        self,
+        number: int = 1,
+        *,
+        symbol: str = "IBM",
+        side: Side = Side.BUY,
+        quantity: int = 100,
+        valid_s: float = 5.0,
+        repeat: int = 1,
+    ) -> None:
+        """Hands over the approved signal `s-<number>`, once the engine takes orders."""
+        now_ns = time.time_ns()
+        valid_until_ns = now_ns + int(valid_s * _NS_PER_S)
+        wish = Signal(
+            f"s-{number}",
+            "s",
+            symbol,
+            side,
+            Decimal(quantity),
+            Decimal("10.5"),
+            generated_ns=1,
+            valid_until_ns=valid_until_ns,
+        )
+        approval = Approved(f"r-{number}", now_ns + 30 * _NS_PER_S, (Check.DUPLICATE,))
+        self._wait(lambda: self.orders.poll(0, zmq.POLLOUT))
+        for _ in range(repeat):
+            self.orders.send_multipart(self._signals.frames(ApprovedSignal(wish, approval), now_ns, trace_id=TRACE))
+
+    def request(self) -> RiskCheckRequest:
+        """The next risk check that the engine asks for."""
+        self._wait(lambda: self.risk.poll(0))
+        return read(RISK_CHECK_REQUEST, self.risk.recv_multipart())[1]
+
+    def answer(self, request: RiskCheckRequest, decision: Decision | None = None, request_id: str = "") -> None:
+        """Answers it: yes, unless told otherwise; with another request's id, one that does not belong to it."""
+        yes = Approved(request.reservation_id, _FOREVER_NS, ())
+        response = RiskCheckResponse(request_id or request.request_id, decision or yes, 3, 1)
+        self.risk.send_multipart(self._answers.frames(response, 1))
+
+    def report(self) -> Report:
+        """The next report that the engine pushes."""
+        self._wait(lambda: self.fills.poll(0))
+        return read(REPORT, self.fills.recv_multipart())[1]
+
+    def ack(self, report: Report, *, aside: bool = False, epoch: int = 0) -> None:
+        """Acknowledges a report, as applied or set aside; with another epoch, one that is not its."""
+        place = (epoch or report.outbox_epoch, report.body.symbol, report.symbol_sequence)
+        answer: ReportAnswer = ReportApplied(*place, duplicate=False, before=_FLAT, after=_FLAT, cash=ZERO)
+        if aside:
+            answer = ReportSetAside(*place, reason="poison")
+        self._wait(lambda: self.acks.poll(0, zmq.POLLOUT))
+        self.acks.send_multipart(self._acks.frames(answer, 1))
+
+    def close(self) -> None:
+        """Goes away, to the last socket."""
+        for socket in (self.orders, self.risk, self.fills, self.acks):
+            socket.close(linger=0)
