@@ -192,10 +192,44 @@ def test_order_that_did_not_arrive_is_sent_again(alpaca: Alpaca, status: int) ->
 
 def test_order_past_its_time_is_not_sent_again(alpaca: Alpaca) -> None:
     """What became of it is left to a reconciliation."""
-    alpaca.faults = [(False, 500, {})]
-    answer = trading(alpaca).submit(ready(valid_s=-1))
+    alpaca.faults = [(False, -1, {})]
+    answer = trading(alpaca).submit(ready(valid_s=0.2))
     assert isinstance(answer, SubmitUnanswered)
     assert len(alpaca.posts) == 1
+
+
+def test_order_past_its_time_is_never_sent(alpaca: Alpaca) -> None:
+    """It waited too long for a thread to send it: the broker never hears of it, and that is certain."""
+    answer = trading(alpaca).submit(ready(valid_s=-1))
+    assert isinstance(answer, SubmitRefused)
+    assert "valid-until" in answer.reason
+    assert not alpaca.posts
+
+
+@pytest.mark.parametrize("refusal", [(429, {"message": "too many requests"}), (401, {}), (400, {}), (403, {})])
+@pytest.mark.parametrize("acts", [True, False])
+def test_refused_question_does_not_say_that_there_is_no_order(
+    alpaca: Alpaca, refusal: tuple[int, Any], acts: bool
+) -> None:
+    """The answer to the POST was lost and the order cannot be looked up: nobody knows, and it says so."""
+    alpaca.faults = [(acts, 504, {})]
+    alpaca.answers["/v2/orders:by_client_order_id"] = refusal
+    assert isinstance(trading(alpaca).submit(ready()), SubmitUnanswered)
+    assert len(alpaca.posts) == 1
+
+
+def test_refusal_after_a_lost_answer_is_no_certainty(alpaca: Alpaca) -> None:
+    """The first POST may be on its way still, and be why the second is refused."""
+    alpaca.faults = [(False, 504, {}), (False, *NO_CASH)]
+    answer = trading(alpaca).submit(ready())
+    assert isinstance(answer, SubmitUnanswered)
+    assert "insufficient buying power" in answer.reason
+
+
+def test_not_unique_but_not_to_be_found(alpaca: Alpaca) -> None:
+    """The broker has it, and does not show it yet: that is no refusal."""
+    alpaca.faults = [(False, *NOT_UNIQUE)] * 20
+    assert isinstance(trading(alpaca).submit(ready()), SubmitUnanswered)
 
 
 def test_broker_that_never_answers(alpaca: Alpaca) -> None:

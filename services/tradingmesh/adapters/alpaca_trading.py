@@ -2,7 +2,8 @@
 
 alpaca-py has no HTTP timeout, and retries 429 and 504 by itself, POST included, sleeping in between. Both end here, in
 one override. What this module does instead: an answer that was lost (timeout, reset, 5xx) may have been acted on, so
-the order is looked up by its `client_order_id` before it is sent again, and never sent after its valid-until.
+the order is looked up by its `client_order_id` before it is sent again, and never sent after its valid-until. From then
+on only the order itself is an answer: a refusal of any question does not say that the first POST came to nothing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -76,15 +77,17 @@ class AlpacaTrading:
 
     def submit(self, ready: ReadyOrder) -> SubmitAnswered | SubmitRefused | SubmitUnanswered:
         """Posts an order, and finds out what became of it, within bounded time and at most once in effect."""
-        client = ready.order.client_order_id
+        client, lost = ready.order.client_order_id, False
         try:
             for attempt in stamina.retry_context(**_RETRIES):
                 with attempt:
-                    return self._submit_once(ready, again=attempt.num > 1)
-        except AnswerLostError as error:
-            return SubmitUnanswered(client, str(error))
+                    try:
+                        return SubmitAnswered(self._submit_once(ready, again=attempt.num > 1))
+                    except AnswerLostError:
+                        lost = True
+                        raise
         except BrokerError as error:
-            return SubmitRefused(client, str(error))
+            return SubmitUnanswered(client, str(error)) if lost else SubmitRefused(client, str(error))
         raise AssertionError("a retry context returns or raises")
 
     def cancel(self, order_id: str) -> None:
@@ -125,22 +128,29 @@ class AlpacaTrading:
         fills = tuple(self._fills(since_ns)) if since_ns else ()
         return Snapshot(broker_ns, tuple(orders.values()), fills, tuple(missing))
 
-    def _submit_once(self, ready: ReadyOrder, *, again: bool) -> SubmitAnswered | SubmitRefused | SubmitUnanswered:
+    def _submit_once(self, ready: ReadyOrder, *, again: bool) -> OrderUpdate:
         client = ready.order.client_order_id
-        if again:
-            found = self.find(client)
-            if found is not None:
-                return SubmitAnswered(found)
-            if self._clock.now_ns() > ready.order.valid_until_ns:
-                return SubmitUnanswered(client, "the answer was lost, and the signal's time is over")
+        found = self.find(client) if again else None
+        if found is not None:
+            return found
+        if self._clock.now_ns() > ready.order.valid_until_ns:
+            raise BrokerError("the signal is past its valid-until: not sent")
         try:
             raw = _call(self._client.post, "/orders", ready.body)
         except RequestRefusedError as error:
-            found = self.find(client) if error.status == 422 and _NOT_UNIQUE in str(error) else None
-            if found is None:
+            if error.status != 422 or _NOT_UNIQUE not in str(error):
                 raise
-            return SubmitAnswered(found)
-        return SubmitAnswered(_read(order_update, raw))
+            return self._find_known(client)
+        return _read(order_update, raw)
+
+    def _find_known(self, client: str) -> OrderUpdate:
+        try:
+            found = self.find(client)
+        except RequestRefusedError as error:
+            raise AnswerLostError(str(error)) from None
+        if found is None:
+            raise AnswerLostError(f"the broker has an order {client}, and does not show it")
+        return found
 
     def _orders(self, status: str, since_ns: int) -> Iterator[OrderUpdate]:
         """Oldest first. Pages overlap by a microsecond, as `after` leaves out its own time."""
