@@ -14,6 +14,7 @@ from tradingmesh.adapters.zmq_market_data import MarketDataPublisher
 from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel, Component
 from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckRequest, Stage
+from tradingmesh.core.errors import JournalError
 from tradingmesh.core.events import CircuitBreakerReset, CircuitBreakerTripped
 from tradingmesh.core.fills import BookedReport, ReportAnswer, ReportApplied
 from tradingmesh.core.market import Quote
@@ -320,3 +321,38 @@ def test_metrics_and_status_show_the_books(mesh: Mesh) -> None:
     assert (gauges["position"]["symbol=IBM"], gauges["ledger_cash"][""]) == (10, 99_010)
     assert (gauges["breaker"][""], gauges["reservations"][""]) == (0, 0)
     mesh.service.drain()
+
+
+def test_a_confirmation_is_kept_before_it_is_told(mesh: Mesh) -> None:
+    """Killed right after its answer: the order is on its way to the broker, so its reservation must not expire."""
+    signal = mesh.signal("s1")
+    mesh.check(signal)
+    mesh.context.loop._after_turn.clear()  # where the turn's records would be written
+    assert isinstance(mesh.check(signal, Stage.ORDER), Approved)
+    mesh.restart()
+    reservation = mesh.service._core.state.reservations.get("r-s1")
+    assert reservation is not None
+    assert reservation.confirmed_by
+
+
+def test_what_could_not_be_written_is_never_told(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full: the service fails, and nor does its last drain acknowledge the fill; it comes again."""
+
+    def fail() -> None:
+        raise JournalError("disk full")
+
+    booked = mesh.desk.filled(mesh.signal("s"), "10", "100", ours=False)
+    with monkeypatch.context() as disk:
+        disk.setattr(mesh.service._journal, "commit", fail)
+        mesh.hand_in(0, booked)
+        with pytest.raises(JournalError):
+            mesh.run_until(lambda: mesh.processors[0].poll(0))
+        with pytest.raises(JournalError):
+            mesh.service.drain()
+        assert not mesh.processors[0].poll(200)
+    mesh.service._journal._pending.clear()
+    mesh.restart()
+    mesh.hand_in(0, booked)
+    (answer,) = mesh.answers(0, 1)
+    assert isinstance(answer, ReportApplied)
+    assert not answer.duplicate

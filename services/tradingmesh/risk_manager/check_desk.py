@@ -6,9 +6,10 @@ import zmq
 
 from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel
-from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckResponse
+from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckResponse, Stage
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.risk import RiskCore
+from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import NO_TRACE
 from tradingmesh.wire.messages import RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
@@ -19,8 +20,9 @@ TURN_MAX = 100
 class CheckDesk:
     """Decodes a request, asks the core, encodes the reply: that is what the stage `risk-check` measures."""
 
-    def __init__(self, context: Context, core: RiskCore) -> None:
+    def __init__(self, context: Context, core: RiskCore, recorder: Recorder) -> None:
         self._core = core
+        self._recorder = recorder
         self._now_ns = context.clock.now_ns
         self._tracer = context.tracer
         self._socket = context.sockets.rep(Channel.RISK_CHECK)
@@ -58,6 +60,8 @@ class CheckDesk:
         else:
             request_id, trace_id, flags = request.request_id, header.trace_id, header.flags
             decision = self._core.check(request, now_ns)
+            if request.stage is Stage.ORDER:
+                self._recorder.write()
         latency_us = (time.perf_counter_ns() - began_ns) // 1_000
         response = RiskCheckResponse(request_id, decision, latency_us, now_ns)
         reply = self._sender.frames(response, now_ns, trace_id=trace_id, flags=flags)

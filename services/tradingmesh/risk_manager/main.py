@@ -36,7 +36,7 @@ class RiskManager:
         self._core.restore(decode(raw) for raw in self._journal.replay())
         self._recorder = Recorder(context, self._core, self._journal)
         self._limits = LimitsFile(context.settings.system_file, self._core, context.log)
-        self._checks = CheckDesk(context, self._core)
+        self._checks = CheckDesk(context, self._core, self._recorder)
         self._reports = ReportDesk(context, self._core)
         self._control = ControlDesk(context, self._core, self._checks, self._recorder)
         self._ticks = self._hear_ticks()

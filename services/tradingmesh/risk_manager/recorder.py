@@ -13,30 +13,36 @@ _FLUSHED = (Reserved, Confirmed, Expired)
 class Recorder:
     """Writes the core's records, one transaction a turn.
 
-    Approvals are flushed after their reply went out, not before: an approval lost with the process is refused when its
-    order asks again, so the loss can stop an order but never let a wrong one through. All else (fills above all) is
-    committed to disk before anybody is answered.
+    A signal's approval is flushed after its reply went out, not before: one lost with the process is refused when its
+    order asks again, so the loss can stop an order but never let a wrong one through. An order's confirmation is
+    flushed before its reply (nobody asks again, and unconfirmed its reservation would expire while the order works).
+    All else (fills above all) is committed to disk before anybody is answered.
     """
 
     def __init__(self, context: Context, core: RiskCore, journal: Journal) -> None:
         self._core = core
         self._journal = journal
+        self._unwritten: list[RiskRecord] = []
         self._events = context.events
         self._log = context.log
         self._written = context.metrics.counter("journal_records", "Records written to the journal.")
         self._kept = context.metrics.counter("reports_set_aside", "Reports that cannot be booked, kept with a reason.")
 
     def write(self) -> None:
-        """Writes what was decided since the last call; afterwards it may be told. Raises `JournalError`."""
-        records = self._core.take_records()
-        if not records:
-            return
-        for record in records:
+        """Writes what was decided so far; afterwards it may be told.
+
+        Raises `JournalError`, and again at the next call, until it is written.
+        """
+        for record in self._core.take_records():
             self._journal.append(encode(record))
-        if all(isinstance(record, _FLUSHED) for record in records):
+            self._unwritten.append(record)
+        if not self._unwritten:
+            return
+        if all(isinstance(record, _FLUSHED) for record in self._unwritten):
             self._journal.flush()
         else:
             self._journal.commit()
+        records, self._unwritten = self._unwritten, []
         self._written.inc(len(records))
         for record in records:
             self._tell(record)
