@@ -102,13 +102,16 @@ def order_quantity(_state: RiskState, ask: Ask) -> str:
 
 
 def quote_age(_state: RiskState, ask: Ask) -> str:
-    """The quote is fresh by both clocks: since it was received, and against the market's time."""
+    """The quote is fresh by both clocks: since it was received, and against the market's time.
+
+    One received in the future is from before the wall clock was set back, and as old as that at least.
+    """
     limit_ns, book = ask.limits.quote_age_ns, ask.book
     if limit_ns is None:
         return _unset("maxQuoteAge")
     if not book.quoted:
         return f"there is no two-sided quote of {book.symbol}"
-    age_ns = max(ask.now_ns - book.received_ns, ask.market_ns - book.quote_ns)
+    age_ns = max(abs(ask.now_ns - book.received_ns), ask.market_ns - book.quote_ns)
     if age_ns <= limit_ns:
         return ""
     return f"the quote of {book.symbol} is {age_ns // _NS_PER_MS} ms old, limit is {limit_ns // _NS_PER_MS} ms"

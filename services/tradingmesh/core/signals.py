@@ -121,9 +121,12 @@ class SignalCore:
         return self._refused(pending, Refused(Check.DELIVERY, "no execution engine takes orders now"))
 
     def on_time(self, now_ns: int) -> list[Effect]:
-        """Gives up the check in flight once its time is over: no answer is no."""
+        """Gives up the check in flight once its time is over: no answer is no.
+
+        So it is where the clock was set back to before the check was asked: its time cannot be told any more.
+        """
         flight = self._in_flight
-        if flight is None or now_ns < flight.deadline_ns:
+        if flight is None or flight.deadline_ns - self._timeout_ns <= now_ns < flight.deadline_ns:
             return []
         self._in_flight = None
         reason = f"no answer within {self._timeout_ns // 1_000_000} ms"
