@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradingmesh.adapters.zmq_messages import Sender, read
-from tradingmesh.core.checks import Approved, Check, Refused, RiskCheckRequest, RiskCheckResponse, Stage
+from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Refused, RiskCheckRequest, RiskCheckResponse, Stage
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.events import SystemEvent
 from tradingmesh.core.fills import BookedReport, Fill, OrderClosed, Report
@@ -18,6 +18,7 @@ from tradingmesh.core.signal import OrderType, Side, Signal, TimeInForce
 from tradingmesh.wire import messages
 from tradingmesh.wire.header import HEADER, Kind
 from tradingmesh.wire.messages import (
+    APPROVED_SIGNAL,
     BOOKED_REPORT,
     CONTROL_REQUEST,
     REPORT,
@@ -196,3 +197,15 @@ def test_random_frames_raise_nothing_but_wire_error(frames: list[bytes]) -> None
         read(RISK_CHECK_REQUEST, frames)
     with pytest.raises(WireError):
         read(RISK_CHECK_REQUEST, [bytes([1, Kind.RISK_CHECK_REQUEST]) + bytes(HEADER.size - 2), *frames[:1]])
+
+
+@pytest.mark.parametrize("value", ["NaN", "sNaN", "Infinity", "1E+999999", "1E-999999", "0", "-5"])
+@pytest.mark.parametrize("field", ["quantity", "reference_price", "limit_price", "stop_price"])
+def test_an_approved_signal_without_usable_figures_is_no_message(field: str, value: str) -> None:
+    """An order is made of it at once, so it must not get as far as a comparison of NaN."""
+    plain = Signal("s", "m", "IBM", Side.BUY, Decimal(1), Decimal(100), 1, 2)
+    good = ApprovedSignal(plain, Approved("r", 2, ()))
+    assert APPROVED_SIGNAL.decode(APPROVED_SIGNAL.encode(good)) == good
+    bad = ApprovedSignal(msgspec.structs.replace(plain, **{field: Decimal(value)}), good.approval)
+    with pytest.raises(WireError, match=f"APPROVED_SIGNAL: {field}"):
+        APPROVED_SIGNAL.decode(APPROVED_SIGNAL.encode(bad))

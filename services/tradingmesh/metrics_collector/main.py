@@ -113,6 +113,9 @@ class MetricsCollector:
             self._set(event.position.symbol, event.position.quantity)
 
     def _set(self, symbol: str, quantity: Decimal) -> None:
+        if not quantity.is_finite():
+            self._malformed.inc()
+            return
         if symbol not in self._positions:
             self._context.metrics.gauge(
                 "position_quantity", "Position as last told.", lambda: float(self._positions[symbol]), symbol=symbol

@@ -5,10 +5,12 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from tradingmesh.core.checks import ApprovedSignal, RiskCheckRequest, RiskCheckResponse
-from tradingmesh.core.errors import WireError
+from tradingmesh.core.errors import InputError, WireError
 from tradingmesh.core.events import SystemEvent
 from tradingmesh.core.feature_vector import FeatureVector
 from tradingmesh.core.fills import BookedReport, Report, ReportAnswer
+from tradingmesh.core.risk_units import PRICE_MAX, QUANTITY_MAX, e9
+from tradingmesh.core.signal import Signal
 from tradingmesh.wire.header import Kind
 
 T = TypeVar("T")
@@ -47,10 +49,31 @@ class Codec(Generic[T]):
             raise WireError(f"{Kind(self.kind).name}: {error}") from None
 
 
+class ApprovedSignals(Codec[ApprovedSignal]):
+    """Signals to make orders of: what decodes, but is no number to trade with, is no message either."""
+
+    def decode(self, payload: bytes) -> ApprovedSignal:
+        """The message. Raises `WireError` for a quantity or price that is not above 0, not finite, or too large."""
+        approved = super().decode(payload)
+        try:
+            _check_figures(approved.signal)
+        except InputError as error:
+            raise WireError(f"{Kind(self.kind).name}: {error}") from None
+        return approved
+
+
+def _check_figures(signal: Signal) -> None:
+    e9(signal.quantity, "quantity", QUANTITY_MAX)
+    for field in ("reference_price", "limit_price", "stop_price"):
+        price = getattr(signal, field)
+        if price is not None:
+            e9(price, field, PRICE_MAX)
+
+
 FEATURES: Codec[FeatureVector] = Codec(Kind.FEATURES, FeatureVector)
 RISK_CHECK_REQUEST: Codec[RiskCheckRequest] = Codec(Kind.RISK_CHECK_REQUEST, RiskCheckRequest)
 RISK_CHECK_RESPONSE: Codec[RiskCheckResponse] = Codec(Kind.RISK_CHECK_RESPONSE, RiskCheckResponse)
-APPROVED_SIGNAL: Codec[ApprovedSignal] = Codec(Kind.APPROVED_SIGNAL, ApprovedSignal)
+APPROVED_SIGNAL: Codec[ApprovedSignal] = ApprovedSignals(Kind.APPROVED_SIGNAL, ApprovedSignal)
 REPORT: Codec[Report] = Codec(Kind.REPORT, Report)
 BOOKED_REPORT: Codec[BookedReport] = Codec(Kind.BOOKED_REPORT, BookedReport)
 REPORT_ANSWER: Codec[ReportAnswer] = Codec(Kind.REPORT_ANSWER, ReportAnswer)

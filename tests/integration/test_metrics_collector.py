@@ -1,0 +1,109 @@
+"""The metrics-collector over real sockets: it counts what others tell, and lives on whatever they send."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from prometheus_client import generate_latest
+from structlog.testing import capture_logs
+
+from tradingmesh.adapters.zmq_messages import Sender
+from tradingmesh.contract import Channel, Component
+from tradingmesh.core.checks import Check
+from tradingmesh.core.events import (
+    CircuitBreakerTripped,
+    EventMetadata,
+    PositionClosed,
+    PositionUpdated,
+    SignalRejected,
+    SystemEvent,
+)
+from tradingmesh.core.fills import Position
+from tradingmesh.core.signal import Side, Signal
+from tradingmesh.metrics_collector.main import build
+from tradingmesh.runtime.component import Context
+from tradingmesh.wire.messages import SYSTEM_EVENT
+
+ABOUT = EventMetadata("e-1", 1, "risk-manager", "ab" * 16)
+SIGNAL = Signal("s", "m", "IBM", Side.BUY, Decimal(1), Decimal(100), 1, 2)
+
+
+class Mesh:
+    """A collector, and a component that tells it things, turned in this thread."""
+
+    def __init__(self, make_context: Callable[..., Context], until: Callable[..., None]) -> None:
+        self.context = make_context(Component.METRICS_COLLECTOR, {})
+        self.service = build(self.context)
+        self.outlet = make_context(Component.RISK_MANAGER, {}).sockets.pub(Channel.EVENTS)
+        self._sender = Sender(SYSTEM_EVENT, "risk-manager", 7)
+        self._until = until
+        # A PUB socket drops what it sends before the collector's subscription reached it.
+        until(self._joined, self.context.loop)
+
+    def tell(self, event: SystemEvent) -> None:
+        self.outlet.send_multipart(self._sender.frames(event, 1))
+
+    def hears(self, count: int, metric: str, **labels: str) -> None:
+        counter = self.context.metrics.counter(metric, "", **labels)
+        self._until(lambda: counter.value >= count, self.context.loop)
+
+    def metrics(self) -> str:
+        return generate_latest(self.context.metrics.registry).decode()
+
+    def _joined(self) -> bool:
+        self.tell(CircuitBreakerTripped(metadata=ABOUT, reason="hello"))
+        return bool(self.context.metrics.counter("system_events", "", **_labels("CircuitBreakerTripped")).value)
+
+
+def _labels(name: str) -> dict[str, str]:
+    return {"type": name, "source": "risk-manager"}
+
+
+@pytest.fixture
+def mesh(make_context: Callable[..., Context], until: Callable[..., None]) -> Mesh:
+    return Mesh(make_context, until)
+
+
+def test_events_are_counted_by_kind_and_source(mesh: Mesh) -> None:
+    """And a refused signal by its check as well."""
+    mesh.tell(SignalRejected(metadata=ABOUT, signal=SIGNAL, check=Check.DUPLICATE, reason="duplicate: twice"))
+    mesh.hears(1, "system_events", **_labels("SignalRejected"))
+    mesh.hears(1, "signals_rejected", check="duplicate")
+
+
+def test_alerts_are_logged_with_their_trace(mesh: Mesh) -> None:
+    """A tripped breaker is a warning that names who told it, and why."""
+    with capture_logs() as lines:
+        before = mesh.context.metrics.counter("system_events", "", **_labels("CircuitBreakerTripped")).value
+        mesh.tell(CircuitBreakerTripped(metadata=ABOUT, reason="lost 5001"))
+        mesh.hears(before + 1, "system_events", **_labels("CircuitBreakerTripped"))
+    (line,) = [line for line in lines if line.get("reason") == "lost 5001"]
+    assert (line["log_level"], line["source"], line["trace_id"]) == ("warning", "risk-manager", "ab" * 16)
+
+
+def test_positions_are_as_last_told(mesh: Mesh) -> None:
+    """Closed is zero."""
+    mesh.tell(PositionUpdated(metadata=ABOUT, position=Position("IBM", Decimal(-7), Decimal(1), Decimal(0))))
+    mesh.hears(1, "system_events", **_labels("PositionUpdated"))
+    assert 'tradingmesh_position_quantity{component="metrics-collector",symbol="IBM"} -7.0' in mesh.metrics()
+    mesh.tell(PositionClosed(metadata=ABOUT, symbol="IBM", realised=Decimal(3)))
+    mesh.hears(1, "system_events", **_labels("PositionClosed"))
+    assert mesh.service.status()["positions"] == {"IBM": "0"}
+
+
+@pytest.mark.parametrize("quantity", ["NaN", "sNaN", "Infinity"])
+def test_a_position_that_is_no_number_is_left_out(mesh: Mesh, quantity: str) -> None:
+    """It would break `/metrics` for as long as the collector runs."""
+    mesh.tell(PositionUpdated(metadata=ABOUT, position=Position("IBM", Decimal(quantity), Decimal(1), Decimal(0))))
+    mesh.hears(1, "malformed_dropped", channel="events")
+    assert mesh.service.status()["positions"] == {}
+    assert "tradingmesh_position_quantity" not in mesh.metrics()
+
+
+def test_bytes_that_are_no_event_are_counted(mesh: Mesh) -> None:
+    """Wrong frame counts, random bytes, an unknown version: the next event is heard."""
+    for frames in ([b""], [b"x" * 72, b"y"], [b"a", b"b", b"c"], [b"\x09" + bytes(71), b"z"]):
+        mesh.outlet.send_multipart(frames)
+    mesh.hears(4, "malformed_dropped", channel="events")
+    mesh.tell(PositionClosed(metadata=ABOUT, symbol="BAC", realised=Decimal(0)))
+    mesh.hears(1, "system_events", **_labels("PositionClosed"))
