@@ -66,11 +66,13 @@ def test_commit_after_flush_puts_it_into_the_file(path: Path) -> None:
     assert b"needle-in-the-file" in path.read_bytes()
 
 
-def test_a_second_process_is_refused(path: Path) -> None:
-    """Two writers would number their records alike."""
+def test_a_second_process_is_refused(path: Path, databases: list[sqlite3.Connection]) -> None:
+    """Two writers would number their records alike. Who is refused lets go of the file."""
     holder = SqliteJournal(path)
     with pytest.raises(JournalError, match="locked"):
         SqliteJournal(path)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        databases[1].execute("SELECT 1")
     holder.close()
 
 

@@ -24,7 +24,10 @@ def _error_of(content: Any) -> str:
         ({"riskLimits": {"maxOrderQuantity": -1}}, "spec.riskLimits.maxOrderQuantity: must be greater than 0 (got -1)"),
         (
             {"riskLimits": {"maxDailyLoss": 2.5}},
-            "spec.riskLimits.maxDailyLoss: write 2.5 in quotes: a number with a fraction is read exactly only from text",
+            (
+                "spec.riskLimits.maxDailyLoss: "
+                "write 2.5 in quotes: a number with a fraction is read exactly only from text"
+            ),
         ),
         (
             {"riskLimits": {"maxOrderQuantity": 10, "maxPositionQuantity": 5}},

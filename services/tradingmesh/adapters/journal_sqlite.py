@@ -29,6 +29,9 @@ class SqliteJournal:
         self._pending: list[tuple[int, int, bytes]] = []
         try:
             self._db = sqlite3.connect(path, timeout=0.5, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self._failed("open", error) from None
+        try:
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("BEGIN IMMEDIATE")
@@ -36,6 +39,7 @@ class SqliteJournal:
             self._db.execute("COMMIT")
             (last,) = self._db.execute("SELECT max(position) FROM journal").fetchone()
         except sqlite3.Error as error:
+            self._db.close()
             raise self._failed("open", error) from None
         self._last: int = last or 0
         self._unsynced = False

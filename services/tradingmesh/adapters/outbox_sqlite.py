@@ -51,7 +51,7 @@ _SAVE = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (client_orde
     checksum = excluded.checksum, saved_ns = excluded.saved_ns"""
 _PUT = "INSERT INTO reports VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)"
 _COUNT = "INSERT INTO sequences VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET last = excluded.last"
-_FIND = "SELECT body, checksum FROM orders WHERE client_order_id = ?1 OR (order_id = ?2 AND ?2 <> '')"
+_FIND = "SELECT body, checksum FROM orders WHERE client_order_id = :client OR (order_id = :order AND :order <> '')"
 _FILLS_OF = "SELECT body, checksum FROM reports WHERE client_order_id = ? AND fill_id IS NOT NULL"
 _ACK = "UPDATE reports SET acked = 1 WHERE symbol = ? AND sequence = ? AND acked = 0"
 
@@ -140,7 +140,7 @@ class Outbox:
 
     def find(self, order_id: str, client_order_id: str) -> tuple[Order, list[str]] | None:
         """An order, closed ones included, with the keys of its booked fills."""
-        row = self._db.execute(_FIND, (client_order_id, order_id)).fetchone()
+        row = self._db.execute(_FIND, {"client": client_order_id, "order": order_id}).fetchone()
         return self._with_keys(row) if row else None
 
     def has_recent(self, client_order_id: str) -> bool:
