@@ -3,18 +3,16 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from websockets.sync.server import ServerConnection, serve
 
-from tradingmesh.adapters import alpaca_stream, alpaca_trading
-from tradingmesh.adapters.alpaca_stream import AlpacaStream
+from tradingmesh.adapters import alpaca_trading
 from tradingmesh.adapters.alpaca_trading import AlpacaTrading, KeysRefusedError, RequestRefusedError
 from tradingmesh.adapters.alpaca_trading_broker import AlpacaAccount, AlpacaBroker
 from tradingmesh.adapters.alpaca_trading_json import order_request
@@ -27,9 +25,8 @@ from tradingmesh.core.order_effects import (
     SubmitAnswered,
     SubmitRefused,
     SubmitUnanswered,
-    UpdateUnreadable,
 )
-from tradingmesh.core.order_record import Order, OrderUpdate
+from tradingmesh.core.order_record import Order
 from tradingmesh.core.signal import Side
 from tradingmesh.ports import ReadyOrder
 from tradingmesh.runtime.component import WallClock
@@ -207,12 +204,12 @@ def test_order_past_its_time_is_never_sent(alpaca: Alpaca) -> None:
 
 
 @pytest.mark.parametrize("refusal", [(429, {"message": "too many requests"}), (401, {}), (400, {}), (403, {})])
-@pytest.mark.parametrize("acts", [True, False])
+@pytest.mark.parametrize("fault", [(True, 504, {}), (False, 504, {})])
 def test_refused_question_does_not_say_that_there_is_no_order(
-    alpaca: Alpaca, refusal: tuple[int, Any], acts: bool
+    alpaca: Alpaca, refusal: tuple[int, Any], fault: tuple[bool, int, Any]
 ) -> None:
     """The answer to the POST was lost and the order cannot be looked up: nobody knows, and it says so."""
-    alpaca.faults = [(acts, 504, {})]
+    alpaca.faults = [fault]
     alpaca.answers["/v2/orders:by_client_order_id"] = refusal
     assert isinstance(trading(alpaca).submit(ready()), SubmitUnanswered)
     assert len(alpaca.posts) == 1
@@ -337,143 +334,13 @@ def test_cancel(alpaca: Alpaca) -> None:
         trading(alpaca).cancel("b-2")
 
 
-class Stream:
-    """The websocket side: `talk` is what it says to the next connections, one after the other."""
-
-    def __init__(self, *talks: Callable[[ServerConnection], None]) -> None:
-        self._talks = list(talks)
-        self.connections = 0
-        self._server = serve(self._serve, "127.0.0.1", 0)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/stream"
-
-    def _serve(self, socket: ServerConnection) -> None:
-        self.connections += 1
-        if self._talks:
-            self._talks.pop(0)(socket)
-
-    def close(self) -> None:
-        self._server.shutdown()
-
-
-def say(socket: ServerConnection, stream: str, data: Any) -> None:
-    socket.send(json.dumps({"stream": stream, "data": data}).encode())
-
-
-def welcome(socket: ServerConnection) -> None:
-    assert json.loads(socket.recv())["data"] == {"key_id": "key", "secret_key": "secret"}
-    say(socket, "authorization", {"status": "authorized", "action": "authenticate"})
-    assert json.loads(socket.recv()) == {"action": "listen", "data": {"streams": ["trade_updates"]}}
-    say(socket, "listening", {"streams": ["trade_updates"]})
-
-
-def update(event: str, **changes: Any) -> dict[str, Any]:
-    return {"event": event, "timestamp": "2024-01-02T15:00:01Z", "order": order_json("c-1"), **changes}
-
-
-def wait_for_close(socket: ServerConnection) -> None:
-    for _ in socket:
-        pass
-
-
-def welcome_and_wait(socket: ServerConnection) -> None:
-    welcome(socket)
-    wait_for_close(socket)
-
-
-@pytest.fixture
-def listen() -> Iterator[Callable[[Stream], SimpleQueue[BrokerEvent]]]:
-    made: list[tuple[AlpacaStream, Stream]] = []
-
-    def start(server: Stream) -> SimpleQueue[BrokerEvent]:
-        heard: SimpleQueue[BrokerEvent] = SimpleQueue()
-        stream = AlpacaStream("key", "secret", server.url, heard.put, paper=True)
-        made.append((stream, server))
-        stream.start()
-        return heard
-
-    yield start
-    for stream, server in made:
-        stream.stop()
-        assert not stream._thread.is_alive()
-        server.close()
-
-
-Listen = Callable[[Stream], "SimpleQueue[BrokerEvent]"]
-
-
-def test_stream_tells_when_it_listens_and_what_it_hears(listen: Listen) -> None:
-    """In order: listening, then each update; one that cannot be read is told, and the next comes through."""
-
-    def talk(socket: ServerConnection) -> None:
-        welcome(socket)
-        say(socket, "trade_updates", update("new"))
-        say(socket, "trade_updates", update("fill", price="oops", qty="1"))
-        socket.send(b"no json")
-        say(socket, "trade_updates", update("done_for_day"))
-        wait_for_close(socket)
-
-    heard = listen(Stream(talk))
-    events = [heard.get(timeout=5) for _ in range(5)]
-    assert [type(event) for event in events] == [
-        StreamState,
-        OrderUpdate,
-        UpdateUnreadable,
-        UpdateUnreadable,
-        OrderUpdate,
-    ]
-    assert events[0] == StreamState("")
-    assert isinstance(events[4], OrderUpdate)
-    assert events[4].event == "done_for_day"
-
-
-def test_lost_connection_is_told_and_made_again(listen: Listen) -> None:
-    """Problem, then listening again: that is when the broker must be asked what was missed."""
-    heard = listen(Stream(welcome, welcome_and_wait))
-    assert heard.get(timeout=5) == StreamState("")
-    lost = heard.get(timeout=5)
-    assert isinstance(lost, StreamState)
-    assert "connection lost" in lost.problem
-    assert heard.get(timeout=5) == StreamState("")
-
-
-def test_refused_keys_are_told_and_not_tried_over_and_over(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One clear reason, and no storm."""
-    monkeypatch.setattr(alpaca_stream, "RECONNECT_MIN_S", 0.01)
-    monkeypatch.setattr(alpaca_stream, "RECONNECT_MAX_S", 0.01)
-
-    def refuse(socket: ServerConnection) -> None:
-        socket.recv()
-        say(socket, "authorization", {"status": "unauthorized", "action": "authenticate"})
-        wait_for_close(socket)
-
-    server = Stream(*[refuse] * 20)
-    heard = listen(server)
-    told = heard.get(timeout=5)
-    assert isinstance(told, StreamState)
-    assert "refuses the keys" in told.problem
-    with pytest.raises(Empty):
-        heard.get(timeout=0.3)
-    assert server.connections == 1
-
-
-def test_mute_server_is_left(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login without an answer ends in bounded time, and is tried again."""
-    monkeypatch.setattr(alpaca_stream, "LOGIN_TIMEOUT_S", 0.1)
-    heard = listen(Stream(wait_for_close, welcome_and_wait))
-    told = heard.get(timeout=5)
-    assert isinstance(told, StreamState)
-    assert "cannot connect" in told.problem
-    assert heard.get(timeout=5) == StreamState("")
-
-
 def test_broker_delivers_from_its_threads(alpaca: Alpaca) -> None:
     """Orders, cancels and snapshots are asked for without waiting, and each is answered once."""
-    server = Stream(welcome_and_wait)
-    broker = AlpacaBroker(AlpacaAccount("key", "secret", alpaca.url, server.url, paper=True), WallClock())
+    broker = AlpacaBroker(
+        AlpacaAccount("key", "secret", alpaca.url, "ws://127.0.0.1:9/stream", paper=True), WallClock()
+    )
     heard: SimpleQueue[BrokerEvent] = SimpleQueue()
-    broker.start(heard.put)
-    assert heard.get(timeout=5) == StreamState("")
+    broker.start(lambda event: None if isinstance(event, StreamState) else heard.put(event))
     order = ready().order
     broker.submit(broker.prepare(order))
     placed = heard.get(timeout=5)
@@ -487,4 +354,3 @@ def test_broker_delivers_from_its_threads(alpaca: Alpaca) -> None:
     crashed = heard.get(timeout=5)
     assert isinstance(crashed, SubmitUnanswered)
     broker.stop()
-    server.close()

@@ -92,9 +92,7 @@ class AlpacaTrading:
 
     def cancel(self, order_id: str) -> None:
         """Asks for a cancel; the stream tells whether it came about. Raises `BrokerError`."""
-        for attempt in stamina.retry_context(
-            on=_worth_retrying, attempts=5, timeout=15.0, wait_initial=0.2, wait_max=2.0
-        ):
+        for attempt in stamina.retry_context(**_RETRIES):
             with attempt:
                 _call(self._client.delete, f"/orders/{order_id}")
 
