@@ -134,6 +134,8 @@ class OrderTable:
         if not isinstance(decision, Approved):
             return self._refuse(approved, request_id, origin, decision.reason, now_ns)
         reason = self._obstacle(approved, now_ns)
+        if decision.reservation_id != approved.approval.reservation_id:
+            reason = f"the answer approves another reservation, {decision.reservation_id}"
         if reason:
             return self._refuse(approved, request_id, origin, reason, now_ns)
         order = order_of(approved.signal, request_id, approved.approval.reservation_id, now_ns, origin.trace_id)
