@@ -43,6 +43,13 @@ def test_no_reference_no_slippage() -> None:
     assert booked(report(reference_price=None), Decimal(0)).slippage is None
 
 
+@pytest.mark.parametrize("odd", ["NaN", "sNaN", "-Infinity", "1E+40", "1E-30", f"1.{'3' * 28}", "0"])
+def test_odd_reference_keeps_no_fill_from_being_booked(odd: str) -> None:
+    """The reference is a strategy's word, the fill is money: what cannot be compared has no slippage, that is all."""
+    result = booked(report(reference_price=Decimal(odd)), Decimal("0.005"))
+    assert (result.cash_impact, result.slippage) == (Decimal("-1025.50"), None)
+
+
 def test_end_of_an_order_moves_nothing() -> None:
     """It goes on as it is."""
     end = Report(7, 2, "r-1", OrderClosed("b-1", "c-1", "IBM", "filled", Decimal(100), 6))
@@ -61,7 +68,8 @@ def test_end_of_an_order_moves_nothing() -> None:
         ("price", Decimal("Infinity")),
         ("price", Decimal("1E+40")),
         ("cumulative_quantity", Decimal("sNaN")),
-        ("reference_price", Decimal("NaN")),
+        ("quantity", Decimal("1234567890123456789012345678.123456789")),
+        ("price", Decimal("1234567890123456789012345678.123456789")),
     ],
 )
 def test_poison_is_named(field: str, value: Decimal) -> None:

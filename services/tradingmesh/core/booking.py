@@ -6,8 +6,9 @@ from tradingmesh.core.errors import InputError
 from tradingmesh.core.events import OrderFilled, PositionClosed, PositionOpened, PositionUpdated
 from tradingmesh.core.fills import BookedReport, Fill, Position, Report, ReportApplied
 from tradingmesh.core.ledger import cash_impact
-from tradingmesh.core.money import EXACT, PRICE_DECIMALS, QUANTITY_DECIMALS, ZERO, parse
+from tradingmesh.core.money import EXACT, ZERO
 from tradingmesh.core.order_effects import Tell
+from tradingmesh.core.risk_units import PRICE_MAX, QUANTITY_MAX, e9
 
 
 def booked(report: Report, commission_per_share: Decimal) -> BookedReport:
@@ -27,8 +28,15 @@ def unbooked(report: Report) -> BookedReport:
 
 
 def slippage(fill: Fill) -> Decimal | None:
-    """Dollars that the fill cost more than at the reference price; negative where it was better. None without one."""
+    """Dollars that the fill cost more than at the reference price; negative where it was better.
+
+    None without one, and where it is no price: a strategy's odd word must not keep a fill from being booked.
+    """
     if fill.reference_price is None:
+        return None
+    try:
+        e9(fill.reference_price, "reference_price", PRICE_MAX)
+    except InputError:
         return None
     worse_by = EXACT.multiply(EXACT.subtract(fill.price, fill.reference_price), fill.side.sign)
     return EXACT.multiply(worse_by, fill.quantity)
@@ -52,14 +60,8 @@ def _moved(before: Position, after: Position, trace_id: str) -> Tell:
 
 
 def _check(fill: Fill) -> None:
-    for field, value, decimals in (
-        ("quantity", fill.quantity, QUANTITY_DECIMALS),
-        ("price", fill.price, PRICE_DECIMALS),
-        ("cumulative_quantity", fill.cumulative_quantity, QUANTITY_DECIMALS),
-    ):
-        if parse(value, field=field, decimals=decimals) <= 0:
-            raise InputError(f"{field} {value} is not above 0")
-    if fill.reference_price is not None:
-        parse(fill.reference_price, field="reference_price", decimals=PRICE_DECIMALS)
+    e9(fill.quantity, "quantity", QUANTITY_MAX)
+    e9(fill.price, "price", PRICE_MAX)
+    e9(fill.cumulative_quantity, "cumulative_quantity", QUANTITY_MAX)
     if not fill.fill_id or not fill.symbol:
         raise InputError("a fill needs its id and its symbol")
