@@ -24,7 +24,7 @@ class _Event(msgspec.Struct, frozen=True, tag_field="event_type", tag=True, kw_o
 
 
 class MarketData(_Event, frozen=True):
-    """A trade, a quote or a bar, for subscribers inside one process."""
+    """A bar, or a trade or quote whose trace is recorded: a sample for who watches, not the market data itself."""
 
     trade: Trade | None = None
     quote: Quote | None = None

@@ -6,9 +6,12 @@ from tradingmesh.adapters.alpaca_market_data import AlpacaMarketData
 from tradingmesh.adapters.zmq_market_data import MarketDataPublisher
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import InputError
+from tradingmesh.core.events import MarketData
+from tradingmesh.core.market import Bar, MarketEvent, Quote
 from tradingmesh.core.normalise import market_event
 from tradingmesh.runtime.broker_urls import broker_urls
 from tradingmesh.runtime.component import Context, Service
+from tradingmesh.wire.header import FLAG_SAMPLED
 
 TURN_MAX = 500
 
@@ -34,7 +37,8 @@ class MarketDataFeed:
         began_ns = now_ns()
         for message in self._stream.take(TURN_MAX):
             try:
-                trace_id = self._publisher.publish_event(market_event(message), began_ns)
+                event = market_event(message)
+                trace_id = self._publisher.publish_event(event, began_ns)
             except InputError as error:
                 self._refused.inc()
                 self._context.log.warning("tick left out", error=str(error))
@@ -42,9 +46,18 @@ class MarketDataFeed:
             done_ns = now_ns()
             self._latency.observe_ns(done_ns - began_ns)
             self._context.tracer.record("feed", trace_id, self._publisher.last_flags, began_ns, done_ns)
+            self._tell(event, trace_id)
             began_ns = done_ns
         if self._stream.waiting:
             self._context.loop.call_soon_threadsafe(self.drain_stream)
+
+    def _tell(self, event: MarketEvent, trace_id: bytes) -> None:
+        """Bars, and the ticks whose trace is recorded: all of them would be the market-data channel a second time."""
+        if isinstance(event, Bar):
+            self._context.events.emit(MarketData, trace_id=trace_id.hex(), bar=event)
+        elif self._publisher.last_flags & FLAG_SAMPLED:
+            kind = "quote" if isinstance(event, Quote) else "trade"
+            self._context.events.emit(MarketData, trace_id=trace_id.hex(), **{kind: event})
 
     def ready(self) -> list[str]:
         """Not ready while there is no market data stream."""
