@@ -2,13 +2,24 @@
 
 from typing import Any, get_args
 
+import msgspec
 import zmq
 
 from tradingmesh.adapters.zmq_messages import Sender
 from tradingmesh.core.bus import EventBus
-from tradingmesh.core.events import EventMetadata, SystemEvent
+from tradingmesh.core.events import (
+    EventMetadata,
+    OrderCanceled,
+    OrderFilled,
+    OrderPlaced,
+    OrderRejected,
+    SignalApproved,
+    SignalRejected,
+    SystemEvent,
+)
 from tradingmesh.core.ids import MessageIds, event_id
 from tradingmesh.ports import Clock
+from tradingmesh.telemetry.logs import Logger
 from tradingmesh.telemetry.metrics import Metrics
 from tradingmesh.wire.messages import SYSTEM_EVENT
 
@@ -45,3 +56,20 @@ class Events:
                 self.dropped.inc()
         self.dropped.inc(self._subscription.dropped)
         self._subscription.dropped = 0
+
+
+class EventLog:
+    """Logs what becomes of signals and orders, so that a trace id leads from one component's log to the next."""
+
+    def __init__(self, bus: EventBus, log: Logger) -> None:
+        self._heard = bus.subscribe(
+            SignalApproved, SignalRejected, OrderPlaced, OrderFilled, OrderCanceled, OrderRejected
+        )
+        self._log = log
+
+    def write(self) -> None:
+        """Writes a line for each event that waits."""
+        for event in self._heard.drain():
+            told = msgspec.to_builtins(event)
+            del told["metadata"]
+            self._log.info(told.pop("event_type"), trace_id=event.metadata.trace_id, **told)
