@@ -10,7 +10,7 @@ import zmq
 from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.adapters.zmq_sockets import SocketFactory
 from tradingmesh.contract import Channel
-from tradingmesh.core.errors import TradingMeshError
+from tradingmesh.core.errors import ConfigError, TradingMeshError
 from tradingmesh.runtime.component import WallClock
 from tradingmesh.runtime.settings import Settings, load_manifest, load_settings
 from tradingmesh.wire.messages import CONTROL_REQUEST, CONTROL_RESPONSE, ControlRequest, ControlResponse
@@ -60,7 +60,14 @@ def status_lines(state: dict[str, Any]) -> list[str]:
 
 def _settings(file: Path | None) -> Settings:
     settings = load_settings()
-    return settings if file is None else settings.model_copy(update={"system_file": file})
+    if file is not None:
+        return settings.model_copy(update={"system_file": file})
+    if not settings.system_file.exists():
+        raise ConfigError(
+            "which mesh? Name its manifest with -f, or source what `tradingmesh up` wrote for its run: "
+            ". var/runs/latest/environment"
+        )
+    return settings
 
 
 def _command(command: str, file: Path | None, reason: str) -> None:

@@ -16,6 +16,8 @@ def run(name: str) -> None:
     end_with_parent()
     component = Component(name)
     settings = load_settings()
+    if not settings.system_file.exists():
+        raise ConfigError(f"{settings.system_file}: no such file: name the manifest in TRADINGMESH_SYSTEM_FILE")
     module = import_module(f"tradingmesh.{name.replace('-', '_')}.main")
     if component is Component.ALPACA_SIMULATOR:
         module.main(settings)
