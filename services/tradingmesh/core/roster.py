@@ -5,11 +5,13 @@ and the others go on.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 
 from tradingmesh.core.market import Bar, MarketEvent, Quote, Trade
+from tradingmesh.core.money import PRICE_E4_MAX
 from tradingmesh.core.strategy import Strategy, Wish
 
 
@@ -105,4 +107,12 @@ class Roster:
 def _checked(wish: object) -> Wish:
     if not isinstance(wish, Wish):
         raise TypeError(f"a strategy returned {wish!r}, which is no Wish")
+    price_e4: object = wish.reference_price_e4  # a strategy's author need not have run a type checker
+    if not isinstance(price_e4, int) or not 0 <= price_e4 <= PRICE_E4_MAX:
+        raise TypeError(f"a strategy wished with a reference_price_e4 of {price_e4!r:.40}")
+    optional = {"limit_price": wish.limit_price, "stop_price": wish.stop_price}
+    amounts = {name: value for name, value in optional.items() if value is not None}
+    for name, amount in ({"quantity": wish.quantity} | amounts).items():
+        if not isinstance(amount, Decimal):
+            raise TypeError(f"a strategy wished with a {name} of {amount!r:.40}, which is no Decimal")
     return wish
