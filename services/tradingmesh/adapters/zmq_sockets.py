@@ -7,6 +7,7 @@ late reply to the next request), ROUTER reports unknown peers, and no frame may 
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import zmq
 
@@ -15,10 +16,14 @@ from tradingmesh.contract import CHANNELS, Channel, Component, EndpointsSpec
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.wire.market import topic_of
 
+if TYPE_CHECKING:
+    import psutil
+
 MAX_FRAME_BYTES = 1 << 20
 _RECONNECT_MS = 50
 _RECONNECT_MAX_MS = 1_000
 _HANDSHAKE_MS = 2_000
+_NAME_MAX = 60
 
 
 class SocketFactory:
@@ -150,7 +155,15 @@ def holder_of(port: int) -> str:
         ]
         for connection in listeners:
             if connection.pid:
-                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                return f" by {_name_of(psutil.Process(connection.pid))} (pid {connection.pid})"
     except psutil.Error:
         return ""
     return ""
+
+
+def _name_of(process: "psutil.Process") -> str:
+    """What a person would call it: `tradingmesh run risk-manager` rather than `python`."""
+    words = process.cmdline()
+    if len(words) < 2 or "python" not in Path(words[0]).name:
+        return process.name()
+    return " ".join([Path(words[1]).name, *words[2:]])[:_NAME_MAX]

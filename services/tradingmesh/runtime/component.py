@@ -14,14 +14,12 @@ from tradingmesh.core.bus import EventBus
 from tradingmesh.core.events import ComponentError, ComponentStarted, ComponentStopped
 from tradingmesh.ports import Clock
 from tradingmesh.runtime.admin import Admin
-from tradingmesh.runtime.events import Events
+from tradingmesh.runtime.events import EventLog, Events
 from tradingmesh.runtime.loop import Loop
 from tradingmesh.runtime.settings import Settings, load_manifest
 from tradingmesh.telemetry.logs import Logger, configure
 from tradingmesh.telemetry.metrics import Metrics
 from tradingmesh.telemetry.tracing import Tracer, tracer
-
-GAP_WARNINGS_PER_S = 10
 
 
 class WallClock:
@@ -59,18 +57,11 @@ class Context(NamedTuple):
         return int(1 / ratio) if ratio and self.spec.observability.otlp_endpoint else 0
 
     def on_gap(self) -> Callable[[str, int, int], None]:
-        """Warns of a gap, at most `GAP_WARNINGS_PER_S` times a second; the counter has them all."""
-        budget = [GAP_WARNINGS_PER_S]
-
-        def refill() -> None:
-            budget[0] = GAP_WARNINGS_PER_S
+        """Warns of a gap; the log is sparing with lines that are alike, the counter has them all."""
 
         def warn(symbol: str, expected: int, actual: int) -> None:
-            if budget[0] > 0:
-                budget[0] -= 1
-                self.log.warning("sequence gap", symbol=symbol, expected=expected, actual=actual)
+            self.log.warning("sequence gap", symbol=symbol, expected=expected, actual=actual)
 
-        self.loop.every(1.0, refill)
         return warn
 
 
@@ -108,6 +99,8 @@ def run_component(component: Component, build: Callable[[Context], Service], set
         if component is not Component.METRICS_COLLECTOR:
             outlet = sockets.pub(Channel.EVENTS)
             loop.after_turn(lambda: context.events.forward(outlet))
+        told = EventLog(context.events.bus, log)
+        loop.after_turn(told.write)
         context.events.emit(ComponentStarted, instance=settings.instance, version=__version__)
         log.info("started", admin_port=port, epoch=context.epoch, version=__version__)
         gc.collect()
