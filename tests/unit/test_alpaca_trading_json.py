@@ -131,6 +131,15 @@ def test_what_does_not_fit_is_named(change: dict[str, Any], field: str) -> None:
         stream_update({**FILL, **change})
 
 
+@pytest.mark.parametrize("filled", [None, "0", "39.9"])
+def test_fill_beyond_what_its_order_has_filled_is_not_read(filled: str | None) -> None:
+    """Fills are told apart by what the order had filled with them: two of these would be taken for one."""
+    with pytest.raises(InputError, match="40 is more than"):
+        stream_update({**FILL, "order": {**ORDER, "filled_qty": filled}})
+    with pytest.raises(InputError, match="cum_qty" if filled is None else "40 is more than"):
+        fill_update({**ACTIVITY, "cum_qty": filled})
+
+
 def test_order_request() -> None:
     """Text only, without exponents; a limit where there is one."""
     order = Order("c-1", "IBM", Side.SELL, Decimal("1E+2"), 1)

@@ -34,7 +34,7 @@ def stream_update(data: Json) -> OrderUpdate:
     fills = event in (OrderEvent.FILL, OrderEvent.PARTIAL_FILL)
     execution = _execution(data, str(data.get("execution_id") or "")) if fills else None
     when = data.get("timestamp") or order.get("updated_at") or order.get("created_at")
-    return _update(order, event, time_ns(when, "timestamp"), execution)
+    return _consistent(_update(order, event, time_ns(when, "timestamp"), execution))
 
 
 def order_update(order: Json) -> OrderUpdate:
@@ -49,7 +49,7 @@ def fill_update(activity: Json) -> OrderUpdate:
 
     Raises `InputError`.
     """
-    return OrderUpdate(
+    update = OrderUpdate(
         event=_text(activity, "type"),
         order_id=_text(activity, "order_id"),
         client_order_id="",
@@ -59,6 +59,7 @@ def fill_update(activity: Json) -> OrderUpdate:
         timestamp_ns=time_ns(activity.get("transaction_time"), "transaction_time"),
         execution=_execution(activity, _text(activity, "id").rpartition("::")[2]),
     )
+    return _consistent(update)
 
 
 def clock_ns(clock: Json) -> int:
@@ -118,6 +119,14 @@ def _update(order: Json, event: str, timestamp_ns: int, execution: Execution | N
         execution=execution,
         created_ns=time_ns(created, "created_at") if created else 0,
     )
+
+
+def _consistent(update: OrderUpdate) -> OrderUpdate:
+    """A fill is told from the next by what its order had filled with it, so that must be said, and fit."""
+    execution, filled = update.execution, update.cumulative_quantity
+    if execution is not None and execution.quantity > filled:
+        raise InputError(f"a fill of {execution.quantity} is more than the {filled} that its order has filled")
+    return update
 
 
 def _execution(data: Json, fill_id: str) -> Execution:
