@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from tradingmesh.adapters.zmq_lean import LeanSocket
+from tradingmesh.adapters.zmq_links import Links
 from tradingmesh.contract import CHANNELS, Channel, Component, EndpointsSpec
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.wire.market import topic_of
@@ -49,6 +50,7 @@ class SocketFactory:
         self._ipc_dir = ipc_dir
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads)
         self._sockets: list[zmq.Socket[bytes]] = []
+        self.links = Links()
 
     def pub(self, channel: Channel, *, lossless: bool = False) -> zmq.Socket[bytes]:
         """Publishes. As binder it is an XPUB that hears every subscription (for last values to a late joiner).
@@ -102,6 +104,7 @@ class SocketFactory:
 
     def close(self) -> None:
         """Closes every socket; each lingers as long as its channel allows."""
+        self.links.close()
         for socket in self._sockets:
             socket.close()
         self._context.term()
@@ -127,9 +130,12 @@ class SocketFactory:
             socket.setsockopt(option, value)
         self._sockets.append(socket)
         if CHANNELS[channel].binder is self._component:
+            self.links.watch(socket, channel)
             self._bind(socket, channel)
         else:
-            socket.connect(self.address(channel, bind=False))
+            address = self.address(channel, bind=False)
+            self.links.watch(socket, channel, address)
+            socket.connect(address)
         return socket
 
     def _bind(self, socket: zmq.Socket[bytes], channel: Channel) -> None:

@@ -38,7 +38,8 @@ class RawChain:
 
 
 def _socket(kind: int, address: str, *, bind: bool = False) -> "zmq.Socket[bytes]":
-    socket = zmq.Context.instance().socket(kind)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+    socket = context.socket(kind)
     if bind:
         socket.bind(address)
     else:

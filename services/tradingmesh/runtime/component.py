@@ -103,6 +103,7 @@ def run_component(component: Component, build: Callable[[Context], Service], set
         loop.after_turn(told.write)
         context.events.emit(ComponentStarted, instance=settings.instance, version=__version__)
         log.info("started", admin_port=port, epoch=context.epoch, version=__version__)
+        loop.every(sockets.links.TEND_EVERY_S, lambda: sockets.links.tend(context.metrics))
         gc.collect()
         gc.freeze()  # what is there now stays, and no later collection needs to look at it: they get short
         try:
