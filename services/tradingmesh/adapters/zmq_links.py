@@ -80,6 +80,7 @@ class Links:
     def close(self) -> None:
         """Listens no more."""
         for link in self._links:
-            link.socket.disable_monitor()
+            if not link.socket.closed:
+                link.socket.disable_monitor()
             link.monitor.close(linger=0)
         self._links.clear()
