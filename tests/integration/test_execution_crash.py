@@ -102,6 +102,7 @@ class Mesh:
         give_up_s = time.monotonic() + WAIT_S
         while not condition():
             assert time.monotonic() < give_up_s, self.log()
+            assert {process.poll() for process in self._processes} <= {None, -signal.SIGKILL}, self.log()
             self.play(0.02)
 
     def play(self, for_s: float) -> None:

@@ -16,7 +16,7 @@ def synced() -> BrokerSync:
     sync = BrokerSync()
     sync.on_stream("", 0)
     assert sync.begin(0)
-    sync.answered(0, 0)
+    sync.answered(0, 0, 0)
     assert sync.problem == ""
     return sync
 
@@ -26,12 +26,12 @@ def test_orders_wait_for_stream_and_reconciliation() -> None:
     sync = BrokerSync()
     assert sync.problem == "the broker's order stream: not connected yet"
     assert sync.begin(0)
-    sync.answered(0, 0)
+    sync.answered(0, 0, 0)
     assert "not connected yet" in sync.problem
     assert sync.on_stream("", 1)
     assert sync.begin(1)
     assert not sync.begin(1)
-    sync.answered(0, 2)
+    sync.answered(0, 0, 2)
     assert sync.problem == ""
 
 
@@ -41,10 +41,10 @@ def test_answer_from_before_the_reconnect_does_not_count() -> None:
     sync.on_stream("lost", 10)
     assert sync.begin(STREAMLESS_PERIOD_NS * 20)
     sync.on_stream("", STREAMLESS_PERIOD_NS * 20 + 1)
-    sync.answered(0, STREAMLESS_PERIOD_NS * 20 + 2)
+    sync.answered(0, 0, STREAMLESS_PERIOD_NS * 20 + 2)
     assert sync.problem == "not reconciled with the broker since the stream was lost"
     assert sync.begin(STREAMLESS_PERIOD_NS * 20 + 2)
-    sync.answered(0, STREAMLESS_PERIOD_NS * 20 + 3)
+    sync.answered(0, 0, STREAMLESS_PERIOD_NS * 20 + 3)
     assert sync.problem == ""
 
 
@@ -63,11 +63,11 @@ def test_asked_again_every_minute_and_soon_where_in_doubt() -> None:
     sync.suspect(5)
     assert not sync.begin(DOUBT_PERIOD_NS + 4)
     assert sync.begin(DOUBT_PERIOD_NS + 5)
-    sync.answered(2, 10 * DOUBT_PERIOD_NS)
+    sync.answered(2, 0, 10 * DOUBT_PERIOD_NS)
     assert sync.problem == "2 orders are not as the broker has them"
     assert not sync.begin(11 * DOUBT_PERIOD_NS - 1)
     assert sync.begin(11 * DOUBT_PERIOD_NS)
-    sync.answered(0, 11 * DOUBT_PERIOD_NS)
+    sync.answered(0, 0, 11 * DOUBT_PERIOD_NS)
     assert sync.problem == ""
     assert sync.begin(11 * DOUBT_PERIOD_NS + PERIOD_NS)
 
@@ -79,15 +79,24 @@ def test_doubt_that_stays_is_asked_about_less_and_less() -> None:
     now_ns, waits = DOUBT_PERIOD_NS, []
     for _ in range(7):
         assert sync.begin(now_ns)
-        sync.answered(1, now_ns)
+        sync.answered(1, 0, now_ns)
         asked_ns = now_ns
         while not sync.begin(now_ns):
             sync.suspect(now_ns)
             now_ns += DOUBT_PERIOD_NS // 2
-        sync.answered(1, now_ns)
+        sync.answered(1, 0, now_ns)
         waits.append((now_ns - asked_ns) // DOUBT_PERIOD_NS)
         now_ns += RETRY_MAX_NS
     assert waits == [1, 4, 16, 30, 30, 30, 30]
+
+
+def test_unconfirmed_order_holds_nothing_back() -> None:
+    """Whether the broker has it is asked again, soon; what it may do is reserved for it."""
+    sync = synced()
+    assert sync.begin(PERIOD_NS)
+    sync.answered(0, 1, PERIOD_NS)
+    assert sync.problem == ""
+    assert sync.begin(PERIOD_NS + DOUBT_PERIOD_NS)
 
 
 def test_without_the_stream_it_asks_more_often() -> None:
@@ -96,7 +105,7 @@ def test_without_the_stream_it_asks_more_often() -> None:
     sync.on_stream("lost", 0)
     assert not sync.begin(STREAMLESS_PERIOD_NS - 1)
     assert sync.begin(STREAMLESS_PERIOD_NS)
-    sync.answered(0, STREAMLESS_PERIOD_NS)
+    sync.answered(0, 0, STREAMLESS_PERIOD_NS)
     assert sync.begin(2 * STREAMLESS_PERIOD_NS)
 
 

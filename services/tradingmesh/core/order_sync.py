@@ -54,15 +54,19 @@ class BrokerSync:
         self._asked_in = self._connections
         return True
 
-    def answered(self, doubts: int, now_ns: int) -> None:
-        """The broker's answer was taken in, and left so many orders in doubt."""
+    def answered(self, differing: int, unconfirmed: int, now_ns: int) -> None:
+        """The broker's answer was taken in: so many orders are still not as it has them, so many it may not have.
+
+        An unconfirmed order is asked about again, and holds nothing back: all that it may do is reserved for it.
+        """
         began_in, self._asked_in, self._failures = self._asked_in, None, 0
         if began_in != self._connections:
             self._due_ns = now_ns  # it may have been given before the stream listened again
             return
-        self._sync_problem = f"{doubts} orders are not as the broker has them" if doubts else ""
-        self._doubted = self._doubted + 1 if doubts else 0
-        self._not_before_ns = now_ns + _backoff_ns(self._doubted) if doubts else 0
+        self._sync_problem = f"{differing} orders are not as the broker has them" if differing else ""
+        doubt = differing or unconfirmed
+        self._doubted = self._doubted + 1 if doubt else 0
+        self._not_before_ns = now_ns + _backoff_ns(self._doubted) if doubt else 0
         period_ns = STREAMLESS_PERIOD_NS if self._stream_problem else PERIOD_NS
         self._due_ns = self._not_before_ns or now_ns + period_ns
 

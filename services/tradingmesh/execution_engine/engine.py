@@ -173,7 +173,9 @@ class ExecutionEngine:
         self._synced_ns = snapshot.broker_ns
         self._outbox.set_number("synced_ns", snapshot.broker_ns)
         before = self._sync.problem
-        self._sync.answered(len(self._table.doubtful()), time.monotonic_ns())
+        doubtful = self._table.doubtful()
+        differing = sum(order.short for order in doubtful)
+        self._sync.answered(differing, len(doubtful) - differing, time.monotonic_ns())
         if before and not self._sync.problem:
             self._context.log.info("orders agree with the broker's", open=len(self._table.open_orders()))
 
