@@ -25,6 +25,9 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Quiet(WSGIRequestHandler):
+    timeout = 10.0
+    """Seconds after which a connection that says nothing is let go."""
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name the base class gives it
         """Logs nothing: probes come every second."""
 
