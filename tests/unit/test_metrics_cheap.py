@@ -82,7 +82,9 @@ def test_every_octave_counts_what_lies_below_it(elapsed_ns: list[int]) -> None:
         if edge == "+Inf":
             assert count == len(elapsed_ns)
         else:
-            assert count == sum(one < round(float(edge) * 1e9) for one in elapsed_ns)
+            edge_ns = 1 << round(math.log2(float(edge) * 1e9))
+            assert float(edge) * 1e9 == pytest.approx(edge_ns)
+            assert count == sum(one < edge_ns for one in elapsed_ns)
 
 
 @pytest.mark.parametrize("odd", [-5, 0, 7])
