@@ -63,12 +63,14 @@ def test_a_missing_tape_is_one_line(arguments: tuple[str, ...]) -> None:
     assert str(error) == "nowhere.csv: no such file or folder"
 
 
-@pytest.mark.parametrize("folder", ["empty", "ibm"])
+@pytest.mark.parametrize("folder", ["empty", "ibm", "market-data-store"])
 def test_a_folder_without_ticks_says_what_belongs_in_one(tmp_path: Path, folder: str) -> None:
     """Also the folder of one symbol, which is one level too deep."""
     (tmp_path / folder).mkdir()
     if folder == "ibm":
         (tmp_path / folder / "20131007_trade.zip").touch()
+    if folder == "market-data-store":
+        (tmp_path / folder / "ticks").mkdir()
     with pytest.raises(
         InputError, match=f"{folder}: no ticks in it: give the folder that holds equity/usa/tick/SYMBOL/"
     ):

@@ -1,10 +1,13 @@
 """Settings come from the environment; one that is wrong is named as the environment writes it."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from tradingmesh.contract import Component
 from tradingmesh.core.errors import ConfigError
-from tradingmesh.runtime.settings import load_settings
+from tradingmesh.runtime.settings import load_endpoints, load_settings
 
 
 def test_the_environment_sets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,3 +46,23 @@ def test_what_is_no_json_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRADINGMESH_HOSTS", "foo")
     with pytest.raises(ConfigError, match=r'"hosts".*JSON belongs there'):
         load_settings()
+
+
+def test_a_wrong_manifest_still_says_where_the_components_are(tmp_path: Path) -> None:
+    """A mesh that runs can be halted while somebody has its manifest half edited."""
+    file = tmp_path / "system.yaml"
+    spec = {"endpoints": {"control": {"port": 7777}}, "riskLimits": {"maxOrderQuantity": -1}}
+    file.write_text(yaml.safe_dump({"spec": spec}))
+    assert load_endpoints(file).control.port == 7777
+
+
+def test_wrong_endpoints_are_named(tmp_path: Path) -> None:
+    """Nobody is asked at a port that is none."""
+    file = tmp_path / "system.yaml"
+    head = {"apiVersion": "tradingmesh.io/v1alpha1", "kind": "TradingSystem", "metadata": {"name": "x"}}
+    file.write_text(yaml.safe_dump({**head, "spec": {"symbols": ["IBM"], "endpoints": {"control": {"port": 0}}}}))
+    with pytest.raises(ConfigError, match=r"spec.endpoints.control.port: must be greater than or equal to 1"):
+        load_endpoints(file)
+    file.write_text("- nothing")
+    with pytest.raises(ConfigError, match="not a TradingSystem manifest"):
+        load_endpoints(file)

@@ -52,7 +52,7 @@ def _files(path: Path, symbols: Sequence[str], day: str) -> list[Path]:
 def _lean_day(root: Path, symbols: Sequence[str], chosen: str) -> list[LeanFile]:
     """The files of these symbols of one day: the given one, or the first that all of them have."""
     folder = root / LAYOUT if (root / LAYOUT).is_dir() else root
-    wanted = symbols or sorted(found.name.upper() for found in folder.iterdir() if found.is_dir())
+    wanted = symbols or sorted({found.parent.name.upper() for found in folder.glob("*/*_*.zip")})
     if not wanted:
         raise InputError(f"{root}: no ticks in it: give the folder that holds {LAYOUT}/SYMBOL/, or a file")
     by_day: dict[date, list[LeanFile]] = defaultdict(list)

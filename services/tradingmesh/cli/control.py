@@ -12,7 +12,7 @@ from tradingmesh.adapters.zmq_sockets import SocketFactory
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import ConfigError, TradingMeshError
 from tradingmesh.runtime.component import WallClock
-from tradingmesh.runtime.settings import Settings, load_manifest, load_settings
+from tradingmesh.runtime.settings import Settings, load_endpoints, load_settings
 from tradingmesh.wire.messages import CONTROL_REQUEST, CONTROL_RESPONSE, ControlRequest, ControlResponse
 
 ANSWER_WITHIN_MS = 3_000
@@ -24,7 +24,7 @@ _POSITION_COLUMNS = ("symbol", "quantity", "cost", "mark", "realised", "unrealis
 
 def ask(settings: Settings, request: ControlRequest, *, within_ms: int = ANSWER_WITHIN_MS) -> ControlResponse:
     """Asks the risk manager. Raises `TradingMeshError` where no answer comes in time."""
-    endpoints = load_manifest(settings.system_file).spec.endpoints
+    endpoints = load_endpoints(settings.system_file)
     sockets = SocketFactory(None, endpoints, hosts=settings.hosts, ipc_dir=settings.ipc_dir)
     try:
         socket = sockets.req(Channel.CONTROL)

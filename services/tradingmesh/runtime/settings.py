@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from tradingmesh.contract import ADMIN_PORT, Component, TradingSystem, TradingSystemSpec
+from tradingmesh.contract import ADMIN_PORT, Component, EndpointsSpec, TradingSystem, TradingSystemSpec
 from tradingmesh.core.errors import ConfigError
 
 MANIFEST_MAX_BYTES = 1 << 20
@@ -52,10 +52,25 @@ def load_settings() -> Settings:
 
 def load_manifest(path: Path) -> TradingSystem:
     """The manifest in a file. Raises `ConfigError`: one line with the file and the first field that is wrong."""
+    return parse_manifest(_read_yaml(path), source=str(path))
+
+
+def load_endpoints(path: Path) -> EndpointsSpec:
+    """Only where the components of the manifest in a file are: what else is wrong in it must not keep anybody from
+    halting a mesh that runs. Raises `ConfigError` as `load_manifest` does.
+    """
+    content = _read_yaml(path)
+    try:
+        return EndpointsSpec.model_validate(content["spec"].get("endpoints", {}))
+    except (ValidationError, KeyError, TypeError, AttributeError):
+        return parse_manifest(content, source=str(path)).spec.endpoints
+
+
+def _read_yaml(path: Path) -> Any:
     try:
         if path.stat().st_size > MANIFEST_MAX_BYTES:
             raise ConfigError(f"{path}: larger than {MANIFEST_MAX_BYTES} bytes, that is no manifest")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -64,7 +79,6 @@ def load_manifest(path: Path) -> TradingSystem:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{where}: not YAML: {getattr(error, 'problem', error)}") from None
-    return parse_manifest(content, source=str(path))
 
 
 def parse_manifest(content: Any, *, source: str) -> TradingSystem:
