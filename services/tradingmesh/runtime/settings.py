@@ -56,8 +56,9 @@ def load_manifest(path: Path) -> TradingSystem:
 
 
 def load_endpoints(path: Path) -> EndpointsSpec:
-    """Only where the components of the manifest in a file are: what else is wrong in it must not keep anybody from
-    halting a mesh that runs. Raises `ConfigError` as `load_manifest` does.
+    """Only where the components of the manifest in a file are. Raises `ConfigError` as `load_manifest` does.
+
+    What else is wrong in it must not keep anybody from halting a mesh that runs.
     """
     content = _read_yaml(path)
     try:
