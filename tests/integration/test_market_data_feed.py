@@ -166,7 +166,7 @@ async def test_wrong_keys_are_said_and_not_hammered(tmp_path: Path) -> None:
     async with rig.serving() as url, rig.feed(url, secret="wrong"):
 
         def told() -> bool:
-            return any("auth failed" in reason for reason in rig.readiness()["reasons"])
+            return any("check APCA_API_KEY_ID" in reason for reason in rig.readiness()["reasons"])
 
         await until(told)
         await until(lambda: rig.attempts >= 2)

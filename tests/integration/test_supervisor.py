@@ -1,5 +1,6 @@
 """Children are started, started again when they die, given up in time, and ended in order."""
 
+import json
 import signal
 import sys
 import time
@@ -125,6 +126,16 @@ def test_a_child_with_bad_input_is_not_started_again(started: Starter) -> None:
     run.supervisor.look_after()
     assert run.supervisor.lost() == [run.child[RISK.instance]]
     assert run.child[RISK.instance].last_words() == "the field is wrong"
+
+
+def test_last_words_are_of_trouble(started: Starter) -> None:
+    """Not of what went well last; a process that is killed often said nothing at all."""
+    info = json.dumps({"event": "OrderPlaced", "level": "info"})
+    error = json.dumps({"event": "attention", "level": "error", "error": "why"})
+    said = {RISK: [error, info], FEED: [info]}
+    run = started({child: f"print(*{lines!r}, sep=chr(10)); raise SystemExit(1)" for child, lines in said.items()})
+    assert run.child[RISK.instance].last_words() == "attention: why"
+    assert run.child[FEED.instance].last_words() == "it said nothing"
 
 
 def test_the_simulator_is_never_started_again(started: Starter) -> None:

@@ -15,6 +15,7 @@ from alpaca.data.live import StockDataStream
 WAITING_MAX = 5_000
 _FULL_WAIT_S = 0.001
 _STOP_WAIT_S = 5.0
+_KEYS_REFUSED = "auth failed: check APCA_API_KEY_ID and APCA_API_SECRET_KEY"
 
 
 class _Stream(StockDataStream):
@@ -27,7 +28,7 @@ class _Stream(StockDataStream):
         try:
             await super()._start_ws()
         except Exception as error:  # whatever it is, alpaca-py retries it: here it is only told
-            self.on_state(f"cannot connect: {error}")
+            self.on_state(_KEYS_REFUSED if str(error) == "auth failed" else f"cannot connect: {error}")
             raise
         self.on_state("")
 

@@ -101,21 +101,21 @@ class Child:
             self.rss_peak_mb = max(self.rss_peak_mb, rss)
 
     def last_words(self) -> str:
-        """The last line of its log, without the wrapping of a structured one."""
+        """The last line of its log that tells of trouble, without the wrapping of a structured one."""
         try:
             with self.log_file.open("rb") as log:
                 log.seek(max(0, self.log_file.stat().st_size - _LOG_TAIL_BYTES))
                 lines = log.read().decode(errors="replace").strip().splitlines()
         except OSError:
             return ""
-        return _unwrapped(lines[-1]) if lines else ""
+        return next(filter(None, map(_trouble, reversed(lines))), "it said nothing")
 
 
-def _unwrapped(line: str) -> str:
+def _trouble(line: str) -> str:
     try:
         told = json.loads(line)
-        return ": ".join(str(told[key]) for key in ("event", "error") if key in told)
-    except (ValueError, TypeError):
+        return "" if told["level"] == "info" else ": ".join(str(told[key]) for key in ("event", "error") if key in told)
+    except (ValueError, TypeError, KeyError):
         return line.removeprefix("tradingmesh: ")
 
 
