@@ -186,7 +186,8 @@ class ExecutionEngine:
             self._do([Notice("update-unreadable", event.reason)])
         elif isinstance(event, StreamState):
             if self._sync.on_stream(event.problem, now_ns):
-                self._context.log.warning("order stream", problem=event.problem or "none, it listens")
+                tell = self._context.log.warning if event.problem else self._context.log.info
+                tell("order stream", problem=event.problem or "none, it listens")
         else:
             self._sync.failed(event.reason, now_ns, keys_refused=event.keys_refused)
             self._context.log.warning("the broker could not be asked", reason=event.reason)
