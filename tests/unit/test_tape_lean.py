@@ -121,11 +121,12 @@ BAD_TRADES = {
 
 @pytest.mark.parametrize(("row", "skip"), BAD_TRADES.items())
 def test_a_bad_trade_is_counted_or_ends_the_reading_by_line(lean: WriteRows, row: str, skip: Skip) -> None:
-    """`skip` counts it and keeps the rest; `stop` names file, line and reason."""
+    """`skip` counts it, names file and line, and keeps the rest; `stop` names file, line and reason."""
     before = [f"{OPEN},5,1,P,0,0"] * 3
     path = lean("IBM", "trade", *before, row, f"{OPEN},7,1,P,0,0")
     tape = open_tape(str(path), ["IBM"], all_hours=True)
     assert tape.skipped == {skip: 1}
+    assert f"{path}:4" in f"{tape.skipped.first[skip]}:"
     assert [e.price_e4 for e in tape if isinstance(e, Trade)] == [5, 5, 5, 7]
     with pytest.raises(InputError, match=rf"20131007_trade\.zip:4: {'' if skip is Skip.COLUMNS else '.*'}{skip.words}"):
         open_tape(str(path), ["IBM"], all_hours=True, bad_rows="stop")
@@ -143,11 +144,24 @@ def test_a_crossed_or_zero_quote_is_counted_or_ends_the_reading_by_line(lean: Wr
             open_tape(str(path), [], bad_rows="stop")
 
 
+def test_of_several_files_the_first_place_of_each_fault_is_kept(lean: WriteRows) -> None:
+    """Counts add up over the files of a tape; a fault is named where it came first."""
+    good, bad = f"{OPEN},5,1,P,0,0", f"{OPEN},0,1,P,0,0"
+    first, second = lean("BAC", "trade", good, bad), lean("IBM", "trade", bad, good)
+    tape = open_tape(str(first.parents[4]), ["BAC", "IBM"])
+    assert tape.skipped == {Skip.ZERO_PRICE: 2}
+    assert tape.skipped.first[Skip.ZERO_PRICE].startswith(f"{first}:2"), second
+
+
 def test_the_first_bad_line_is_named_behind_rows_of_wrong_width(lean: WriteRows) -> None:
     """Lines are counted as in the file, also those that were no rows."""
     path = lean("IBM", "trade", "1,2", f"{OPEN},5,1,P,0,0", "3,4", f"{OPEN},x,1,P,0,0")
     tape = open_tape(str(path), [])
     assert tape.skipped == {Skip.COLUMNS: 2, Skip.NOT_A_NUMBER: 1}
+    assert tape.skipped.first == {
+        Skip.COLUMNS: f"{path}:1",
+        Skip.NOT_A_NUMBER: f"{path}:4: {OPEN},x,1,P,0,0",
+    }
     with pytest.raises(InputError, match=r"_trade\.zip:1: wrong number of columns"):
         open_tape(str(path), [], bad_rows="stop")
     path = lean("BAC", "trade", f"{OPEN},x,1,P,0,0", "1,2")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.market import Quote, Tick, Trade
-from tradingmesh.core.tape_checks import Skip, Skipped
+from tradingmesh.core.tape_checks import Skipped
 
 TRADE = 0
 QUOTE = 1
@@ -46,9 +46,9 @@ class TapePart(NamedTuple):
 class ColumnTape:
     """A tape that is in memory as columns."""
 
-    def __init__(self, symbols: Sequence[str], ticks: Ticks, skipped: Mapping[Skip, int] | None = None) -> None:
+    def __init__(self, symbols: Sequence[str], ticks: Ticks, skipped: Skipped | None = None) -> None:
         self.symbols = tuple(symbols)
-        self.skipped = Skipped(skipped)
+        self.skipped = skipped or Skipped()
         self._ticks = ticks
 
     @property
@@ -110,7 +110,7 @@ def merged(parts: Sequence[TapePart], wanted: Sequence[str]) -> ColumnTape:
         chosen.append(ticks)
     ticks = np.concatenate(chosen)
     ticks = ticks[np.lexsort((ticks["kind"] != QUOTE, ticks["timestamp_ns"]))]
-    return ColumnTape(symbols, ticks, sum((part.skipped for part in parts), Skipped()))
+    return ColumnTape(symbols, ticks, Skipped.of_all(part.skipped for part in parts))
 
 
 def numbered(symbols: Sequence[str]) -> dict[str, int]:

@@ -46,7 +46,11 @@ class Judge:
                 row = int(np.argmax(faulty))
                 raise InputError(f"{self.where}:{locate(row)}: {Skip(self.code[row]).words}")
         counts = np.bincount(self.code, minlength=1).tolist()
-        return Skipped({Skip(code): count for code, count in enumerate(counts) if code and count})
+        found = {Skip(code): count for code, count in enumerate(counts) if code and count}
+        return Skipped(found, {skip: self._place(skip, locate) for skip in found if skip.is_fault})
+
+    def _place(self, skip: Skip, locate: Callable[[int], str]) -> str:
+        return f"{self.where}:{locate(int(np.argmax(self.code == skip)))}"
 
 
 def plain_ticks(judge: Judge, quote: Mask, columns: dict[str, Ints]) -> Ticks:

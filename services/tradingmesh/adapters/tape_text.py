@@ -66,6 +66,7 @@ class TextRows:
         skipped = self.judge.settle(bad_rows, self._locate)
         if self._misfits:
             skipped[Skip.COLUMNS] = len(self._misfits)
+            skipped.first[Skip.COLUMNS] = f"{self.judge.where}:{self._misfits[0]}"
         return skipped
 
     def _locate(self, row: int) -> str:

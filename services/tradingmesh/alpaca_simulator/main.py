@@ -42,8 +42,10 @@ class Program:
         # The start time is part of every id: a ledger that outlives a run must not take a new fill for an old one.
         name = f"{self._instance}/{spec.broker.simulator.seed}/{self._epoch}"
         speed = spec.broker.simulator.speed
+        tape = _tape(system)
+        self._left_out = tape.skipped
         self._simulator = Simulator(
-            _tape(system),
+            tape,
             spec.symbols,
             speed,
             account,
@@ -74,6 +76,8 @@ class Program:
             port = await self._listen(runner)
             admin_port = admin.start(self._settings.admin_host, self._settings.admin_port)
             self._not_ready = []
+            for skip, place in self._left_out.first.items():
+                self._log.warning("tape rows left out", why=skip.words, rows=self._left_out[skip], first=place)
             self._log.info("started", port=port, admin_port=admin_port, epoch=self._epoch, version=__version__)
             tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._play())]
             await stop.wait()

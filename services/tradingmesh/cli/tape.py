@@ -76,8 +76,9 @@ def _held(title: str, tape: OpenTape) -> Table:
 def _left_out(tape: OpenTape) -> Table:
     table = Table("left out", title=f"{sum(tape.skipped.values()):,} rows are no events")
     table.add_column("rows", justify="right")
+    table.add_column("the first of them", overflow="fold")
     for skip, count in sorted(tape.skipped.items()):
-        table.add_row(skip.words, f"{count:,}")
+        table.add_row(skip.words, f"{count:,}", tape.skipped.first.get(skip, ""))
     return table
 
 

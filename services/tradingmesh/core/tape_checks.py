@@ -1,6 +1,7 @@
 """What can be wrong with a row of a tape, and what is done then."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Literal
 
@@ -48,5 +49,19 @@ _WORDS = {
     Skip.ONE_SIDED: "quote with one side only",
 }
 
-Skipped = Counter[Skip]
-"""How many rows were left out, by why."""
+
+class Skipped(Counter[Skip]):
+    """How many rows were left out, by why. `first` has the place of the first of each fault: file, line and text."""
+
+    def __init__(self, counts: Mapping[Skip, int] | None = None, first: Mapping[Skip, str] | None = None) -> None:
+        super().__init__(counts or {})
+        self.first = dict(first or {})
+
+    @classmethod
+    def of_all(cls, parts: Iterable["Skipped"]) -> "Skipped":
+        """What was left out of several files together."""
+        total = cls()
+        for part in parts:
+            total.update(part)
+            total.first = part.first | total.first
+        return total
