@@ -1,4 +1,4 @@
-/* echo ADDRESS COUNT WARM_UP INTERVAL_US REQUEST_BYTES RESPONSE_BYTES: REQ/REP round trips of [header][payload]. */
+/* echo ADDRESS COUNT WARM_UP REQUEST_BYTES RESPONSE_BYTES: REQ/REP round trips of [header][payload]. */
 #include "common.h"
 
 static const char *address;
@@ -18,26 +18,22 @@ static void answer(void)
 int main(int argc, char **argv)
 {
     char header[HEADER_BYTES] = {0}, payload[4096] = {0};
-    int count, warm_up, interval_us;
+    int count, warm_up;
     int64_t *elapsed_ns;
     void *socket;
     pid_t child;
 
-    check(argc == 7, "usage: echo ADDRESS COUNT WARM_UP INTERVAL_US REQUEST_BYTES RESPONSE_BYTES");
+    check(argc == 6, "usage: echo ADDRESS COUNT WARM_UP REQUEST_BYTES RESPONSE_BYTES");
     address = argv[1];
     count = atoi(argv[2]);
     warm_up = atoi(argv[3]);
-    interval_us = atoi(argv[4]);
-    request_bytes = atoi(argv[5]);
-    response_bytes = atoi(argv[6]);
+    request_bytes = atoi(argv[4]);
+    response_bytes = atoi(argv[5]);
     elapsed_ns = calloc(count, sizeof *elapsed_ns);
     child = start_role(answer);
     socket = open_socket(zmq_ctx_new(), ZMQ_REQ, address, 0);
     for (int i = -warm_up; i < count; i++) {
-        int64_t began_ns;
-        if (interval_us)
-            usleep(interval_us);
-        began_ns = now_ns();
+        int64_t began_ns = now_ns();
         send_pair(socket, header, payload, request_bytes);
         receive_pair(socket, header, payload, sizeof payload);
         if (i >= 0)

@@ -43,11 +43,12 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A benchmark's rows, and in how many rounds they were measured: each value is a median over them."""
+    """A benchmark's rows, in how many rounds they were measured, and which of the rounds' values is shown."""
 
     benchmark: str
     rounds: int
     rows: list[Row]
+    shown: Literal["median", "best"] = "median"
 
 
 def row(
@@ -75,10 +76,20 @@ def row(
     )
 
 
-def medians(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Lets each contestant run once a round, in turn, so that a noisy minute hits all alike; returns each's median."""
+def in_turn(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Lets each contestant run once a round, in turn, so that a noisy minute hits all alike."""
     measured: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
             measured[name].append(run())
-    return {name: median(values) for name, values in measured.items()}
+    return measured
+
+
+def medians(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Each contestant's median over the rounds: for what waits for others, and may be lucky."""
+    return {name: median(values) for name, values in in_turn(contestants, rounds).items()}
+
+
+def best(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Each contestant's highest rate over the rounds: for what only computes, where noise can but slow it down."""
+    return {name: max(values) for name, values in in_turn(contestants, rounds).items()}

@@ -35,12 +35,15 @@ class Peer(AbstractContextManager["Peer"]):
             raise BenchError(f"{self._name} said nothing for {timeout_s:g} s")
         try:
             return self._pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             raise BenchError(f"{self._name} ended early") from None
 
     def put(self, what: object) -> None:
-        """Tells the role something."""
-        self._pipe.send(what)
+        """Tells the role something. Raises `BenchError` where it ended."""
+        try:
+            self._pipe.send(what)
+        except BrokenPipeError:
+            raise BenchError(f"{self._name} ended early") from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None

@@ -35,8 +35,8 @@ def run(*, rounds: int = ROUNDS, count: int = TICKS) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         program = c_libzmq.Program("pubsub", Path(folder))
         contestants: dict[str, Callable[[], float]] = {
-            RAW_PYZMQ: partial(_between, raw_publisher, raw_subscriber, count),
-            "ours": partial(_between, publisher, subscriber, count),
+            RAW_PYZMQ: partial(between, raw_publisher, raw_subscriber, count),
+            "ours": partial(between, publisher, subscriber, count),
         }
         if not program.missing:
             contestants[c_libzmq.NAME] = partial(_in_c, program, count)
@@ -54,7 +54,8 @@ def _rows(measured: dict[str, float], missing: str) -> list[Row]:
     ]
 
 
-def _between(send: Callable[..., None], receive: Callable[..., None], count: int) -> float:
+def between(send: Callable[..., None], receive: Callable[..., None], count: int) -> float:
+    """Messages a second from one process to the other. Raises `BenchError` where one of them is missing."""
     [port] = free_ports(1)
     with ExitStack() as stack:
         receiver = start(stack, receive, port, count)
@@ -70,7 +71,8 @@ def _in_c(program: c_libzmq.Program, count: int) -> float:
     return float(program.run(f"tcp://127.0.0.1:{port}", count, TRADE.size)["per_s"])
 
 
-def _endpoints(port: int) -> EndpointsSpec:
+def endpoints(port: int) -> EndpointsSpec:
+    """The market-data channel on that port."""
     return EndpointsSpec.model_validate({"marketData": {"port": port}})
 
 
@@ -90,7 +92,7 @@ def _ticks(count: int) -> list[MarketEvent]:
 def publisher(pipe: Pipe, port: int, count: int) -> None:
     """The feed's side: publishes as market-data-feed does, from events that are there."""
     metrics = Metrics(component="bench")
-    sockets = SocketFactory(Component.MARKET_DATA_FEED, _endpoints(port))
+    sockets = SocketFactory(Component.MARKET_DATA_FEED, endpoints(port))
     socket = sockets.pub(Channel.MARKET_DATA, lossless=True)
     publisher = MarketDataPublisher(socket, "bench", _EPOCH, metrics, sample_every=100)
     latency = metrics.latency("feed")
@@ -120,7 +122,7 @@ def subscriber(pipe: Pipe, port: int, count: int) -> None:
             if len(arrived_ns) == 2 or count == 1:
                 loop.stop()
 
-    socket = SocketFactory(Component.SIGNAL_GENERATOR, _endpoints(port)).sub(Channel.MARKET_DATA)
+    socket = SocketFactory(Component.SIGNAL_GENERATOR, endpoints(port)).sub(Channel.MARKET_DATA)
     incoming = MarketDataSubscriber(socket, on_event, metrics, lambda *_: None)
     loop.on_readable(socket, incoming.drain)
     loop.run()

@@ -50,7 +50,7 @@ def measure(name: str) -> Report:
 
 def table(report: Report) -> Table:
     """A report for people."""
-    drawn = Table(title=f"{report.benchmark} (medians of {report.rounds} rounds, in turn with the yardsticks)")
+    drawn = Table(title=f"{report.benchmark} ({report.shown} of {report.rounds} rounds, in turn with the yardsticks)")
     for column in ("figure", "measured", "yardstick", "ratio", "must", "met"):
         drawn.add_column(column, justify="right" if column in {"measured", "ratio"} else "left")
     for one in report.rows:
@@ -60,7 +60,7 @@ def table(report: Report) -> Table:
 
 def _cells(one: Row) -> list[str]:
     return [
-        one.figure,
+        f"{one.figure} ({one.note})" if one.note and one.yardstick_value is not None else one.figure,
         f"{_number(one.value)} {one.unit}",
         f"{one.yardstick}: {_its(one)}" if one.yardstick else "",
         f"{one.ratio:.2f}" if one.ratio is not None else "",
