@@ -64,12 +64,12 @@ def test_a_latency_is_a_histogram() -> None:
 
 @given(st.lists(st.integers(8, 2**46), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99, 1.0]))
 def test_a_quantile_is_right_within_its_bucket(elapsed_ns: list[int], fraction: float) -> None:
-    """Not below the value that ranks there, and at most an eighth of it above."""
+    """At most an eighth from the value that ranks there."""
     latency = Latency()
     for one in elapsed_ns:
         latency.observe_ns(one)
     ranked = sorted(elapsed_ns)[max(0, math.ceil(fraction * len(elapsed_ns)) - 1)]
-    assert ranked <= latency.quantile_us(fraction) * 1_000 <= ranked * 1.125 + 1
+    assert ranked / 1.126 <= latency.quantile_us(fraction) * 1_000 <= ranked * 1.125 + 1
 
 
 @given(st.lists(st.integers(0, 2**60), max_size=50))
@@ -102,15 +102,15 @@ def test_before_any_measurement_a_quantile_is_nothing() -> None:
 
 
 def test_the_summary_of_many_is_near_the_truth() -> None:
-    """p50 and p99 of a thousand different values, within a bucket."""
+    """p50 and p99 of a thousand different values: the nearer, the evener they lie in their bucket."""
     latency, values = Latency(), [1_000 + 37 * number for number in range(1_000)]
     for value in values:
         latency.observe_ns(value)
     exact = quantiles(values, n=100)
     summary = latency.summary()
     assert summary["count"] == 1_000
-    assert exact[49] <= summary["p50"] * 1_000 <= exact[49] * 1.13
-    assert exact[98] <= summary["p99"] * 1_000 <= exact[98] * 1.13
+    assert summary["p50"] * 1_000 == pytest.approx(exact[49], rel=0.01)
+    assert summary["p99"] * 1_000 == pytest.approx(exact[98], rel=0.06)
 
 
 def test_a_scrape_may_come_while_metrics_are_made() -> None:
