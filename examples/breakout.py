@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from tradingmesh.core.errors import ConfigError
-from tradingmesh.core.features import Ema
 from tradingmesh.core.market import Trade
 from tradingmesh.core.signal import Side
+from tradingmesh.core.signals.features import Ema
 from tradingmesh.core.strategy import NONE, Strategy, Wish
 
 

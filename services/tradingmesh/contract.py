@@ -223,6 +223,14 @@ class EndpointsSpec(Spec):
     fill_acks: EndpointSpec = _endpoint(Channel.FILL_ACKS)
     control: EndpointSpec = _endpoint(Channel.CONTROL)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_ports(cls, given: Any) -> Any:
+        usual = {to_camel(channel.value.replace("-", "_")): facts.port for channel, facts in CHANNELS.items()}
+        told = given if isinstance(given, dict) else {}
+        partly = {name: said for name, said in told.items() if name in usual and isinstance(said, dict)}
+        return {**told, **{name: {"port": usual[name], **said} for name, said in partly.items()}} if told else given
+
     def of(self, channel: Channel) -> EndpointSpec:
         """The settings of one channel."""
         endpoint: EndpointSpec = getattr(self, channel.value.replace("-", "_"))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from tradingmesh.core.market import MarketEvent
-from tradingmesh.core.order_effects import BrokerEvent
-from tradingmesh.core.order_record import Order
+from tradingmesh.core.orders.effects import BrokerEvent
+from tradingmesh.core.orders.record import Order
 
 
 class Clock(Protocol):

@@ -17,7 +17,7 @@ from tradingmesh.adapters.alpaca_trading import AlpacaTrading, KeysRefusedError,
 from tradingmesh.adapters.alpaca_trading_broker import AlpacaAccount, AlpacaBroker
 from tradingmesh.adapters.alpaca_trading_json import order_request
 from tradingmesh.core.errors import BrokerError
-from tradingmesh.core.order_effects import (
+from tradingmesh.core.orders.effects import (
     BrokerEvent,
     CancelFailed,
     Snapshot,
@@ -26,7 +26,7 @@ from tradingmesh.core.order_effects import (
     SubmitRefused,
     SubmitUnanswered,
 )
-from tradingmesh.core.order_record import Order
+from tradingmesh.core.orders.record import Order
 from tradingmesh.core.signal import Side
 from tradingmesh.ports import ReadyOrder
 from tradingmesh.runtime.component import WallClock

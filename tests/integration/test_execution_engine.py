@@ -14,13 +14,13 @@ from tradingmesh.core.checks import (
 )
 from tradingmesh.core.events import ComponentError, OrderCanceled, OrderPlaced, OrderRejected
 from tradingmesh.core.fills import Fill, OrderClosed
-from tradingmesh.core.order_effects import (
+from tradingmesh.core.orders.effects import (
     BrokerEvent,
     CancelFailed,
     SubmitAnswered,
     SubmitRefused,
 )
-from tradingmesh.core.order_record import Execution, OrderUpdate
+from tradingmesh.core.orders.record import Execution, OrderUpdate
 from tradingmesh.core.signal import Side
 from tradingmesh.execution_engine.engine import ExecutionEngine
 from tradingmesh.runtime.component import Context

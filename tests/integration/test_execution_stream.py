@@ -11,12 +11,12 @@ from websockets.sync.server import ServerConnection, serve
 
 from tradingmesh.adapters import alpaca_stream
 from tradingmesh.adapters.alpaca_stream import AlpacaStream
-from tradingmesh.core.order_effects import (
+from tradingmesh.core.orders.effects import (
     BrokerEvent,
     StreamState,
     UpdateUnreadable,
 )
-from tradingmesh.core.order_record import OrderUpdate
+from tradingmesh.core.orders.record import OrderUpdate
 
 ORDER = {
     "id": "00000000-0000-0000-0000-000000000001",

@@ -11,7 +11,7 @@ from tradingmesh.contract import Component
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.events import ComponentError, OrderCanceled, OrderPlaced, OrderRejected
 from tradingmesh.core.fills import Fill, OrderClosed
-from tradingmesh.core.order_effects import (
+from tradingmesh.core.orders.effects import (
     BrokerEvent,
     Snapshot,
     SnapshotFailed,
@@ -19,7 +19,7 @@ from tradingmesh.core.order_effects import (
     SubmitAnswered,
     UpdateUnreadable,
 )
-from tradingmesh.core.order_record import Execution, OrderUpdate
+from tradingmesh.core.orders.record import Execution, OrderUpdate
 from tradingmesh.core.signal import Side
 from tradingmesh.execution_engine.engine import ExecutionEngine
 from tradingmesh.runtime.component import Context

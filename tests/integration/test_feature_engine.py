@@ -6,9 +6,9 @@ import pytest
 
 from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataPublisher, TopicSubscriber
 from tradingmesh.contract import Channel, Component
-from tradingmesh.core.book import BookCache
-from tradingmesh.core.feature_vector import FeatureVector, SymbolFeatures
 from tradingmesh.core.market import Bar, MarketEvent, Quote, Trade
+from tradingmesh.core.signals.book import BookCache
+from tradingmesh.core.signals.feature_vector import FeatureVector, SymbolFeatures
 from tradingmesh.feature_engine.main import FeatureEngine, build
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import Kind

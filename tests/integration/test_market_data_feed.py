@@ -21,8 +21,8 @@ from tradingmesh.adapters.zmq_sockets import SocketFactory
 from tradingmesh.alpaca_simulator.data_stream import DataStream
 from tradingmesh.alpaca_simulator.market import Market
 from tradingmesh.contract import Channel, Component, EndpointsSpec
-from tradingmesh.core.generator import OPEN_NS
 from tradingmesh.core.market import MarketEvent, Quote, Tick, Trade
+from tradingmesh.core.tape.generator import OPEN_NS
 from tradingmesh.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.processes

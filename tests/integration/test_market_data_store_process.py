@@ -17,8 +17,8 @@ import yaml
 from tradingmesh.adapters.tape import GeneratedTape, open_tape
 from tradingmesh.adapters.zmq_market_data import MarketDataPublisher
 from tradingmesh.contract import Channel, Component
-from tradingmesh.core.generator import TapeSettings
 from tradingmesh.core.market import MarketEvent, Quote
+from tradingmesh.core.tape.generator import TapeSettings
 from tradingmesh.runtime.component import Context
 
 pytestmark = pytest.mark.processes

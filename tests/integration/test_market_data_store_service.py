@@ -9,9 +9,9 @@ from tradingmesh.adapters.tape import GeneratedTape, open_tape
 from tradingmesh.adapters.tick_store_parquet import query
 from tradingmesh.adapters.zmq_market_data import MarketDataPublisher, TopicPublisher
 from tradingmesh.contract import Channel, Component
-from tradingmesh.core.feature_vector import FeatureVector
-from tradingmesh.core.generator import TapeSettings
 from tradingmesh.core.market import Bar, MarketEvent, Quote, Trade
+from tradingmesh.core.signals.feature_vector import FeatureVector
+from tradingmesh.core.tape.generator import TapeSettings
 from tradingmesh.market_data_store import main
 from tradingmesh.market_data_store.main import MarketDataStore, build
 from tradingmesh.runtime.component import Context

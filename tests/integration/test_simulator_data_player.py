@@ -9,8 +9,8 @@ import pytest
 
 from tradingmesh.adapters.tape import GeneratedTape
 from tradingmesh.alpaca_simulator.player import Player
-from tradingmesh.core.generator import TapeSettings
 from tradingmesh.core.market import MarketEvent
+from tradingmesh.core.tape.generator import TapeSettings
 
 TAPE = GeneratedTape(TapeSettings(("IBM", "BAC"), duration_ms=1_000, ticks_per_second=500))
 EVENTS = list(TAPE)

@@ -19,8 +19,8 @@ from tradingmesh.alpaca_simulator.data_frames import JSON, MESSAGE_PACK, bar_mes
 from tradingmesh.alpaca_simulator.data_stream import ERRORS, DataStream
 from tradingmesh.alpaca_simulator.market import Market
 from tradingmesh.alpaca_simulator.times import parse_time
-from tradingmesh.core.bars import TradedBar
 from tradingmesh.core.market import Bar, Quote, Trade
+from tradingmesh.core.tape.bars import TradedBar
 
 times = st.integers(0, 4 * 10**18)
 symbols = st.sampled_from(["IBM", "BRK.B", "BTC/USD"])

@@ -22,10 +22,10 @@ from tradingmesh.alpaca_simulator.data_query import (
 )
 from tradingmesh.alpaca_simulator.market import History, Market
 from tradingmesh.alpaca_simulator.timeframes import Timeframe, new_york_day, parse_timeframe
-from tradingmesh.core.bars import MINUTE_NS, TradedBar
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.generator import OPEN_NS
 from tradingmesh.core.market import Bar, Quote, Trade
+from tradingmesh.core.tape.bars import MINUTE_NS, TradedBar
+from tradingmesh.core.tape.generator import OPEN_NS
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW_NS = OPEN_NS + 3_600 * 10**9

@@ -26,8 +26,8 @@ from schemathesis.specs.openapi.checks import (
 from tradingmesh.adapters.tape import open_tape
 from tradingmesh.alpaca_simulator.data_rest import routes
 from tradingmesh.alpaca_simulator.market import Market
-from tradingmesh.core.bars import MINUTE_NS
 from tradingmesh.core.market import Quote, Trade
+from tradingmesh.core.tape.bars import MINUTE_NS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # alpaca-py uses websockets' legacy client

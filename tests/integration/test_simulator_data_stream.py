@@ -18,9 +18,9 @@ from tradingmesh.adapters.tape import open_tape
 from tradingmesh.alpaca_simulator import data_client
 from tradingmesh.alpaca_simulator.data_stream import DataStream
 from tradingmesh.alpaca_simulator.market import Market
-from tradingmesh.core.bars import MINUTE_NS
-from tradingmesh.core.generator import OPEN_NS
 from tradingmesh.core.market import Quote, Tick, Trade
+from tradingmesh.core.tape.bars import MINUTE_NS
+from tradingmesh.core.tape.generator import OPEN_NS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # alpaca-py uses websockets' legacy client

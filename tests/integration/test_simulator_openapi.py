@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from tradingmesh.alpaca_simulator.account import Account
 from tradingmesh.alpaca_simulator.app import Simulator, Telemetry
 from tradingmesh.alpaca_simulator.http import Keys, RateLimit
-from tradingmesh.core.generator import TapeSettings, generate
 from tradingmesh.core.market import Tick
+from tradingmesh.core.tape.generator import TapeSettings, generate
 from tradingmesh.telemetry.metrics import Metrics
 
 KEYS = Keys("key-id", "secret")

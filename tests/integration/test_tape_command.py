@@ -9,8 +9,8 @@ from tradingmesh.adapters.tape import GeneratedTape, open_tape
 from tradingmesh.adapters.tick_store_parquet import ParquetTickStore
 from tradingmesh.cli.tape import app
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.generator import TapeSettings
 from tradingmesh.core.market import Trade
+from tradingmesh.core.tape.generator import TapeSettings
 
 
 def run(*arguments: object) -> Result:

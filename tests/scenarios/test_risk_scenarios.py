@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tradingmesh.contract import CircuitBreakerSpec, TradingState
-from tradingmesh.core.breaker import BreakerMoved
 from tradingmesh.core.checks import Approved, Decision
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Position, ReportAnswer, ReportSetAside
 from tradingmesh.core.money import plain
-from tradingmesh.core.risk_records import DayStarted, Expired
-from tradingmesh.core.risk_status import status_of
+from tradingmesh.core.risk.breaker import BreakerMoved
+from tradingmesh.core.risk.records import DayStarted, Expired
+from tradingmesh.core.risk.status import status_of
 from tradingmesh.core.signal import Side, Signal
 from tradingmesh.testing.risk_desk import GENEROUS, RiskDesk, limits
 

@@ -16,7 +16,7 @@ from tradingmesh.adapters.alpaca_trading_json import (
     time_ns,
 )
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.order_record import Order, OrderEvent
+from tradingmesh.core.orders.record import Order, OrderEvent
 from tradingmesh.core.signal import OrderType, Side, TimeInForce
 
 ORDER: dict[str, Any] = {

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingmesh.core.bars import MINUTE_NS, MinuteBars, TradedBar, joined
 from tradingmesh.core.market import Bar, Quote, Trade
+from tradingmesh.core.tape.bars import MINUTE_NS, MinuteBars, TradedBar, joined
 
 SYMBOLS = ("A", "B")
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingmesh.core.book import DEPTH_MAX, Book, BookCache, BookDelta, Level
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.market import Quote
+from tradingmesh.core.signals.book import DEPTH_MAX, Book, BookCache, BookDelta, Level
 
 LEVELS = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 5)), max_size=8).map(tuple)
 DELTAS = st.lists(st.tuples(LEVELS, LEVELS, st.integers(0, 9).map(lambda n: n == 0)), max_size=20)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingmesh.core.booking import booked, events_of, unbooked
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.events import OrderFilled, PositionClosed, PositionOpened, PositionUpdated
 from tradingmesh.core.fills import Fill, OrderClosed, Position, Report, ReportApplied
+from tradingmesh.core.orders.booking import booked, events_of, unbooked
 from tradingmesh.core.signal import Side
 
 FILL = Fill("x1", "b-1", "c-1", "IBM", Side.BUY, Decimal(100), Decimal("10.25"), Decimal(100), 5, Decimal("10.20"))

@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 
 from tradingmesh.contract import CircuitBreakerSpec
-from tradingmesh.core.breaker import TRANSITIONS, Breaker, BreakerInput, BreakerMoved, BreakerState
 from tradingmesh.core.errors import InputError
+from tradingmesh.core.risk.breaker import TRANSITIONS, Breaker, BreakerInput, BreakerMoved, BreakerState
 
 SECOND_NS = 1_000_000_000
 SPEC = CircuitBreakerSpec.model_validate({"recoveryPeriod": "5m", "stableFor": "30s"})

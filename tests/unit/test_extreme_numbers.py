@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradingmesh.contract import CircuitBreakerSpec, RiskLimits
-from tradingmesh.core.booking import booked
 from tradingmesh.core.checks import Approved, Refused, RiskCheckRequest, RiskCheckResponse, Stage
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Fill, OrderClosed, Report, ReportSetAside
 from tradingmesh.core.market import Quote
 from tradingmesh.core.money import parse
-from tradingmesh.core.risk import RiskCore
-from tradingmesh.core.risk_records import encode
+from tradingmesh.core.orders.booking import booked
+from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.records import encode
 from tradingmesh.core.signal import OrderType, Side, Signal
 from tradingmesh.wire.messages import RISK_CHECK_RESPONSE
 

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradingmesh.core.features import Ema, Volatility, Vwap, ZScore, imbalance, microprice_e4, mid_e4, weight_of_newest
+from tradingmesh.core.signals.features import (
+    Ema,
+    Volatility,
+    Vwap,
+    ZScore,
+    imbalance,
+    microprice_e4,
+    mid_e4,
+    weight_of_newest,
+)
 
 PRICES = st.lists(st.integers(1, 10_000_000), min_size=1, max_size=60)
 PERIODS = st.integers(1, 40)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.generator import OPEN_NS, TapeSettings, generate, splitmix64
 from tradingmesh.core.market import Quote, Trade
+from tradingmesh.core.tape.generator import OPEN_NS, TapeSettings, generate, splitmix64
 
 SETTINGS = TapeSettings(("IBM", "BAC"), duration_ms=60_000)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradingmesh.core.fills import Fill, Position
-from tradingmesh.core.ledger import Ledger, after_fill, cash_impact, share_of_cost
+from tradingmesh.core.risk.ledger import Ledger, after_fill, cash_impact, share_of_cost
 from tradingmesh.core.signal import Side
 
 BUY, SELL = Side.BUY, Side.SELL

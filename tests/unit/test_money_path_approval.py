@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from tradingmesh.core.checks import Approved, ApprovedSignal
 from tradingmesh.core.fills import OrderClosed
-from tradingmesh.core.order_effects import Ask, Origin, Send, Submit
-from tradingmesh.core.order_table import OrderTable
+from tradingmesh.core.orders.effects import Ask, Origin, Send, Submit
+from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.core.signal import Side, Signal
 
 _NOW = 1_000_000_000_000

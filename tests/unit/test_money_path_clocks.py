@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from tradingmesh.core.checks import Approved, Check, Refused
 from tradingmesh.core.market import Trade
-from tradingmesh.core.roster import Roster, Running
 from tradingmesh.core.signal import Side
-from tradingmesh.core.signals import Origin, Reject, SignalCore
+from tradingmesh.core.signals.core import Origin, Reject, SignalCore
+from tradingmesh.core.signals.roster import Roster, Running
 from tradingmesh.core.strategy import Strategy, Wish
 from tradingmesh.testing.risk_desk import SECOND_NS, START_NS, RiskDesk
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from tradingmesh.core.market import Trade
-from tradingmesh.core.roster import Roster, Running, StrategyStopped
 from tradingmesh.core.signal import Side
-from tradingmesh.core.signals import Ask, Origin, SignalCore
+from tradingmesh.core.signals.core import Ask, Origin, SignalCore
+from tradingmesh.core.signals.roster import Roster, Running, StrategyStopped
 from tradingmesh.core.strategy import Strategy, Wish
 
 _SOUND = Wish("IBM", Side.BUY, Decimal(1), 1_000_000)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.market import Bar, Quote, Trade
-from tradingmesh.core.normalise import market_event, price_e4
+from tradingmesh.core.tape.normalise import market_event, price_e4
 
 
 class Stamp(NamedTuple):

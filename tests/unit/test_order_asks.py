@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 from tradingmesh.core.checks import RiskCheckRequest, Stage
-from tradingmesh.core.order_asks import RiskAsks
-from tradingmesh.core.order_effects import Ask, Origin
+from tradingmesh.core.orders.asks import RiskAsks
+from tradingmesh.core.orders.effects import Ask, Origin
 from tradingmesh.core.signal import Side, Signal
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tradingmesh.core.order_sync import (
+from tradingmesh.core.orders.sync import (
     DOUBT_PERIOD_NS,
     KEYS_REFUSED_NS,
     PERIOD_NS,

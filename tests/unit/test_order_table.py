@@ -12,7 +12,7 @@ from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Refused, St
 from tradingmesh.core.events import OrderCanceled, OrderPlaced, OrderRejected
 from tradingmesh.core.fills import Fill, OrderClosed, Report
 from tradingmesh.core.money import ZERO
-from tradingmesh.core.order_effects import (
+from tradingmesh.core.orders.effects import (
     Ask,
     Cancel,
     Effect,
@@ -27,8 +27,8 @@ from tradingmesh.core.order_effects import (
     SubmitUnanswered,
     Tell,
 )
-from tradingmesh.core.order_record import Execution, OrderUpdate
-from tradingmesh.core.order_table import UNKNOWN_AFTER_NS, OrderTable
+from tradingmesh.core.orders.record import Execution, OrderUpdate
+from tradingmesh.core.orders.table import UNKNOWN_AFTER_NS, OrderTable
 from tradingmesh.core.signal import Side, Signal
 
 NOW = 1_000_000_000_000
@@ -333,7 +333,7 @@ def test_cancel_open_names_what_can_be_canceled() -> None:
 
 def test_closed_orders_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded; but while a signal is valid its order is kept, to know a duplicate by."""
-    monkeypatch.setattr("tradingmesh.core.order_table.CLOSED_KEPT", 2)
+    monkeypatch.setattr("tradingmesh.core.orders.table.CLOSED_KEPT", 2)
     orders = table()
     for number in (1, 2, 3):
         submitted(orders, number)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tradingmesh.core.errors import IllegalTransitionError
 from tradingmesh.core.money import ZERO
-from tradingmesh.core.order_record import TERMINAL, Execution, Order, OrderEvent, OrderStatus, OrderUpdate
-from tradingmesh.core.orders import TRANSITIONS, advance, next_status
+from tradingmesh.core.orders.lifecycle import TRANSITIONS, advance, next_status
+from tradingmesh.core.orders.record import TERMINAL, Execution, Order, OrderEvent, OrderStatus, OrderUpdate
 from tradingmesh.core.signal import Side
 
 E, S = OrderEvent, OrderStatus

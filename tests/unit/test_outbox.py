@@ -12,7 +12,7 @@ import pytest
 from tradingmesh.adapters.outbox_sqlite import RECENT_NS, Outbox
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import Fill, OrderClosed, Report
-from tradingmesh.core.order_record import Order, OrderStatus
+from tradingmesh.core.orders.record import Order, OrderStatus
 from tradingmesh.core.signal import Side
 
 BORN = 1_700_000_000_123_456_789

@@ -13,13 +13,13 @@ import pytest
 from tradingmesh.contract import TradingSystemSpec
 from tradingmesh.core.checks import Approved, ApprovedSignal, Check
 from tradingmesh.core.fills import Fill, OrderClosed
-from tradingmesh.core.generator import TapeSettings, generate
 from tradingmesh.core.market import Quote, Tick, Trade
-from tradingmesh.core.replay import ReplayResult, replay
-from tradingmesh.core.roster import Running
+from tradingmesh.core.replay.fills import SimulatedFills
+from tradingmesh.core.replay.run import ReplayResult, replay
 from tradingmesh.core.signal import OrderType, Side, Signal
-from tradingmesh.core.simulated_fills import SimulatedFills
+from tradingmesh.core.signals.roster import Running
 from tradingmesh.core.strategy import Strategy, Wish
+from tradingmesh.core.tape.generator import TapeSettings, generate
 from tradingmesh.strategies.ema_crossover import EmaCrossover
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "equity" / "usa" / "tick" / "ibm"

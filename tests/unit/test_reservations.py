@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from tradingmesh.core.rate import MINUTE_NS, RecentOrders, order_key
-from tradingmesh.core.reservations import RESERVATION_LIFE_NS, Reservation, Reservations, expiry_ns, reservation_id
+from tradingmesh.core.risk.rate import MINUTE_NS, RecentOrders, order_key
+from tradingmesh.core.risk.reservations import RESERVATION_LIFE_NS, Reservation, Reservations, expiry_ns, reservation_id
 from tradingmesh.core.signal import Side, Signal
 
 

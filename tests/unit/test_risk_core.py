@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from tradingmesh.contract import CircuitBreakerSpec, TradingState
-from tradingmesh.core.breaker import BreakerState
 from tradingmesh.core.checks import Approved, Check, Refused
 from tradingmesh.core.fills import Fill, ReportApplied
-from tradingmesh.core.risk_day import day_of
-from tradingmesh.core.risk_records import ReportBooked, Reserved
-from tradingmesh.core.risk_status import status_of
+from tradingmesh.core.risk.breaker import BreakerState
+from tradingmesh.core.risk.day import day_of
+from tradingmesh.core.risk.records import ReportBooked, Reserved
+from tradingmesh.core.risk.status import status_of
 from tradingmesh.core.signal import Side
 from tradingmesh.testing.risk_desk import SECOND_NS, START_NS, RiskDesk, limits
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from tradingmesh.core.checks import Approved, RiskCheckRequest, Stage
 from tradingmesh.core.fills import BookedReport, Fill, OrderClosed, Report
-from tradingmesh.core.ledger import cash_impact
 from tradingmesh.core.market import Quote
-from tradingmesh.core.risk_records import ReportBooked
-from tradingmesh.core.risk_status import status_of
+from tradingmesh.core.risk.ledger import cash_impact
+from tradingmesh.core.risk.records import ReportBooked
+from tradingmesh.core.risk.status import status_of
 from tradingmesh.core.signal import OrderType, Side, Signal, TimeInForce
 from tradingmesh.testing.risk_desk import START_NS, RiskDesk
 

@@ -12,9 +12,9 @@ from tradingmesh.contract import CircuitBreakerSpec, TradingState
 from tradingmesh.core.checks import Approved
 from tradingmesh.core.fills import BookedReport
 from tradingmesh.core.money import EXACT
-from tradingmesh.core.risk_state import RiskState
-from tradingmesh.core.risk_status import status_of
-from tradingmesh.core.risk_units import E9, scaled
+from tradingmesh.core.risk.state import RiskState
+from tradingmesh.core.risk.status import status_of
+from tradingmesh.core.risk.units import E9, scaled
 from tradingmesh.core.signal import Side, Signal
 from tradingmesh.testing.risk_desk import OUTBOX, RiskDesk, limits
 

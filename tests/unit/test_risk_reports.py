@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tradingmesh.core.fills import BookedReport, ReportApplied, ReportSetAside
-from tradingmesh.core.risk_reports import FILL_IDS_MAX, HELD_MAX, ReportSequences
+from tradingmesh.core.risk.reports import FILL_IDS_MAX, HELD_MAX, ReportSequences
 from tradingmesh.core.signal import Side
 from tradingmesh.testing.risk_desk import OUTBOX, RiskDesk
 

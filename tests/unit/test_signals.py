@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckResponse
 from tradingmesh.core.market import Bar, MarketEvent, Quote, Trade
-from tradingmesh.core.roster import Heard, Roster, Running, StrategyStopped
 from tradingmesh.core.signal import Side
-from tradingmesh.core.signals import QUEUE_MAX, Ask, Effect, Origin, Reject, Send, SignalCore
+from tradingmesh.core.signals.core import QUEUE_MAX, Ask, Effect, Origin, Reject, Send, SignalCore
+from tradingmesh.core.signals.roster import Heard, Roster, Running, StrategyStopped
 from tradingmesh.core.strategy import NONE, Strategy, Wish
 
 MS = 1_000_000

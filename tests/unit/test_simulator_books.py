@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tradingmesh.alpaca_simulator.account import Account
 from tradingmesh.core.fills import Fill
-from tradingmesh.core.ledger import Ledger
 from tradingmesh.core.money import ZERO
+from tradingmesh.core.risk.ledger import Ledger
 from tradingmesh.core.signal import Side
 
 D = Decimal

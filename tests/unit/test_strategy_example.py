@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from tradingmesh.adapters.strategy_loader import load_strategies
-from tradingmesh.core.generator import TapeSettings, generate
-from tradingmesh.core.replay import replay
+from tradingmesh.core.replay.run import replay
+from tradingmesh.core.tape.generator import TapeSettings, generate
 from tradingmesh.runtime.settings import load_manifest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

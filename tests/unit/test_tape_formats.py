@@ -15,9 +15,9 @@ from tradingmesh.adapters.tape_plain import COLUMNS
 from tradingmesh.adapters.tape_summary import SymbolSummary, summarise
 from tradingmesh.adapters.tape_write import write_tape
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.generator import OPEN_NS, TapeSettings
 from tradingmesh.core.market import Quote, Tick, Trade
-from tradingmesh.core.tape_checks import Skip, Skipped
+from tradingmesh.core.tape.checks import Skip, Skipped
+from tradingmesh.core.tape.generator import OPEN_NS, TapeSettings
 from tradingmesh.ports import Tape
 
 HEADER = ",".join(COLUMNS)

@@ -12,7 +12,7 @@ from tradingmesh.adapters.tape import open_tape
 from tradingmesh.adapters.tape_lean import LAYOUT, midnight_ns, parse_day
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.market import Quote, Trade
-from tradingmesh.core.tape_checks import Skip
+from tradingmesh.core.tape.checks import Skip
 
 MIDNIGHT_NS = 1_381_118_400 * 10**9
 """2013-10-07 00:00 in New York, which is 04:00 UTC."""

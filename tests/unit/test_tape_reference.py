@@ -13,7 +13,7 @@ from tradingmesh.adapters.tape import open_tape
 from tradingmesh.adapters.tape_lean import midnight_ns, parse_day
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.market import Quote, Tick, Trade
-from tradingmesh.core.tape_checks import Skip
+from tradingmesh.core.tape.checks import Skip
 
 OPEN, CLOSE = 34_200_000, 57_600_000
 DAY_MS = 25 * 3_600_000

@@ -14,8 +14,8 @@ from tradingmesh.adapters.tick_store_parquet import ParquetTickStore, query
 from tradingmesh.adapters.tick_store_spool import Spool, feature_record
 from tradingmesh.adapters.tick_store_write import write_spooled
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.feature_vector import FeatureVector
 from tradingmesh.core.market import Bar, MarketEvent, Quote, Trade
+from tradingmesh.core.signals.feature_vector import FeatureVector
 from tradingmesh.ports import TickStore
 from tradingmesh.wire.header import Kind
 from tradingmesh.wire.market import encode

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tradingmesh.cli.up_audit import Account, Execution, audit, ledger_account
 from tradingmesh.core.fills import BookedReport, Fill, OrderClosed, Report
-from tradingmesh.core.ledger import cash_impact
-from tradingmesh.core.risk_records import ReportBooked, ReportKept, RiskRecord
+from tradingmesh.core.risk.ledger import cash_impact
+from tradingmesh.core.risk.records import ReportBooked, ReportKept, RiskRecord
 from tradingmesh.core.signal import Side
 
 CASH = Decimal(10_000)

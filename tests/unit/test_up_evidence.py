@@ -10,7 +10,7 @@ from tradingmesh.cli.up_audit import Account, Execution, audit
 from tradingmesh.cli.up_evidence import JOURNAL, broker_account, read_journal
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import BookedReport, Fill, Report
-from tradingmesh.core.risk_records import ReportBooked, encode
+from tradingmesh.core.risk.records import ReportBooked, encode
 from tradingmesh.core.signal import Side
 
 CASH = Decimal(1000)

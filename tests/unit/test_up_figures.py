@@ -140,8 +140,8 @@ def test_what_is_on_its_way_is_awaited(figures: Figures, words: str) -> None:
 
 
 def test_without_a_simulator_only_our_own_way_is_awaited() -> None:
-    """There is no tape to stop, and the broker's fills are not counted by it."""
-    figures = Figures(tape_done=False, fills_broker=2, fills_applied=9, backlog=1)
+    """No tape has to stop, the broker's fills are not counted by it, and the generator's last picture is old."""
+    figures = Figures(tape_done=False, fills_broker=2, fills_applied=9, backlog=1, signals_waiting=1)
     assert awaited(figures, simulated=False) == ["1 reports to be acknowledged"]
 
 

@@ -21,7 +21,7 @@ from websockets.exceptions import WebSocketException
 
 from tradingmesh.adapters.alpaca_trading_json import stream_update
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.order_effects import BrokerEvent, StreamState, UpdateUnreadable
+from tradingmesh.core.orders.effects import BrokerEvent, StreamState, UpdateUnreadable
 
 LOGIN_TIMEOUT_S = 10.0
 RECONNECT_MIN_S = 0.2

@@ -21,8 +21,8 @@ from requests import RequestException
 
 from tradingmesh.adapters.alpaca_trading_json import clock_ns, fill_update, order_update, rfc3339
 from tradingmesh.core.errors import BrokerError, InputError
-from tradingmesh.core.order_effects import Snapshot, SubmitAnswered, SubmitRefused, SubmitUnanswered
-from tradingmesh.core.order_record import OrderUpdate
+from tradingmesh.core.orders.effects import Snapshot, SubmitAnswered, SubmitRefused, SubmitUnanswered
+from tradingmesh.core.orders.record import OrderUpdate
 from tradingmesh.ports import Clock, ReadyOrder
 
 CONNECT_TIMEOUT_S = 3.0

@@ -13,8 +13,8 @@ from tradingmesh.adapters.alpaca_stream import AlpacaStream
 from tradingmesh.adapters.alpaca_trading import AlpacaTrading, KeysRefusedError
 from tradingmesh.adapters.alpaca_trading_json import order_request
 from tradingmesh.core.errors import BrokerError
-from tradingmesh.core.order_effects import BrokerEvent, CancelFailed, SnapshotFailed, SubmitUnanswered
-from tradingmesh.core.order_record import Order
+from tradingmesh.core.orders.effects import BrokerEvent, CancelFailed, SnapshotFailed, SubmitUnanswered
+from tradingmesh.core.orders.record import Order
 from tradingmesh.ports import Clock, ReadyOrder
 
 PLACING_THREADS = 4

@@ -12,7 +12,7 @@ from typing import Any
 
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.money import PRICE_DECIMALS, QUANTITY_DECIMALS, ZERO, parse, plain
-from tradingmesh.core.order_record import Execution, Order, OrderEvent, OrderUpdate
+from tradingmesh.core.orders.record import Execution, Order, OrderEvent, OrderUpdate
 from tradingmesh.core.signal import Side
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -19,9 +19,9 @@ import msgspec
 
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import Fill, Report
-from tradingmesh.core.order_record import Order
-from tradingmesh.core.order_reports import fill_keys
-from tradingmesh.core.reservations import SIGNAL_HORIZON_NS
+from tradingmesh.core.orders.record import Order
+from tradingmesh.core.orders.reports import fill_keys
+from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS
 
 T = TypeVar("T")
 SCHEMA_VERSION = 1

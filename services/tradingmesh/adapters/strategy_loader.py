@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tradingmesh.contract import StrategySpec, TradingSystemSpec
 from tradingmesh.core.errors import ConfigError
-from tradingmesh.core.roster import Running
+from tradingmesh.core.signals.roster import Running
 from tradingmesh.core.strategy import Strategy
 
 GROUP = "tradingmesh.strategies"

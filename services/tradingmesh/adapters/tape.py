@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from tradingmesh.contract import SYMBOL_MAX_BYTES
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.generator import TapeSettings, generate
 from tradingmesh.core.market import Tick
-from tradingmesh.core.tape_checks import BadRows, Skipped
+from tradingmesh.core.tape.checks import BadRows, Skipped
+from tradingmesh.core.tape.generator import TapeSettings, generate
 
 if TYPE_CHECKING:
     from tradingmesh.adapters.tape_columns import Ticks

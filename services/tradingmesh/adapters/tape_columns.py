@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.market import Quote, Tick, Trade
-from tradingmesh.core.tape_checks import Skipped
+from tradingmesh.core.tape.checks import Skipped
 
 TRADE = 0
 QUOTE = 1

@@ -12,7 +12,7 @@ from tradingmesh.adapters.tape_lean import LAYOUT, LeanFile, lean_file, parse_da
 from tradingmesh.adapters.tape_plain import read_csv, read_parquet
 from tradingmesh.adapters.tick_store_files import folder_name
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.tape_checks import BadRows
+from tradingmesh.core.tape.checks import BadRows
 
 STORE_KINDS = ("trade", "quote")
 """The folders of the market data store that hold ticks: KIND/SYMBOL/DAY/*.parquet."""

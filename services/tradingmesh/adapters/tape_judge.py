@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from tradingmesh.adapters.tape_columns import QUOTE, TICK, TRADE, Ticks
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.tape_checks import BadRows, Skip, Skipped
+from tradingmesh.core.tape.checks import BadRows, Skip, Skipped
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

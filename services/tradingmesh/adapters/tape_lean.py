@@ -20,7 +20,7 @@ from tradingmesh.adapters.tape_judge import Ints, Mask
 from tradingmesh.adapters.tape_text import TextRows
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.money import PRICE_E4_MAX, SIZE_MAX
-from tradingmesh.core.tape_checks import BadRows, Skip
+from tradingmesh.core.tape.checks import BadRows, Skip
 
 NEW_YORK = ZoneInfo("America/New_York")
 TRADE_COLUMNS = ("ms", "price_e4", "size", "exchange", "condition", "suspicious")

@@ -22,7 +22,7 @@ from tradingmesh.adapters.tape_text import TextRows
 from tradingmesh.contract import SYMBOL_MAX_BYTES
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.money import PRICE_E4_MAX, SIZE_MAX
-from tradingmesh.core.tape_checks import TIME_MAX_NS, BadRows, Skip
+from tradingmesh.core.tape.checks import TIME_MAX_NS, BadRows, Skip
 
 TRADE_COLUMNS = ("price_e4", "size")
 QUOTE_COLUMNS = ("bid_e4", "bid_size", "ask_e4", "ask_size")

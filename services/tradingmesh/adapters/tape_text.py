@@ -16,7 +16,7 @@ from pyarrow import csv
 import tradingmesh.adapters.pyarrow_library  # noqa: F401 - before the first conversion
 from tradingmesh.adapters.tape_judge import Ints, Judge, Mask
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.tape_checks import BadRows, Skip, Skipped
+from tradingmesh.core.tape.checks import BadRows, Skip, Skipped
 
 _BLOCK_BYTES = 4 << 20
 _FITS_64_BITS = "^([0-9]{1,18}|[0-8][0-9]{18})$"

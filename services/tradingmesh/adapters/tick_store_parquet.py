@@ -14,7 +14,7 @@ from tradingmesh.adapters.tick_store_spool import Spool
 from tradingmesh.adapters.tick_store_write import write_spooled
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.market import MarketEvent
-from tradingmesh.core.tape_checks import TIME_MAX_NS
+from tradingmesh.core.tape.checks import TIME_MAX_NS
 from tradingmesh.wire.market import encode
 
 

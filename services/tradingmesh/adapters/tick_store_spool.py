@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tradingmesh.adapters.tick_store_files import KINDS, sealed, spooled
 from tradingmesh.adapters.whole_file import whole
-from tradingmesh.core.feature_vector import FeatureVector
+from tradingmesh.core.signals.feature_vector import FeatureVector
 from tradingmesh.wire.header import Kind
 from tradingmesh.wire.market import RECORD_BYTES, encode_symbol
 

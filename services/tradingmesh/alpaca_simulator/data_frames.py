@@ -13,8 +13,8 @@ from aiohttp import WSMsgType
 
 from tradingmesh.alpaca_simulator.data_messages import bar_body, quote_body, trade_body
 from tradingmesh.alpaca_simulator.times import rfc3339
-from tradingmesh.core.bars import TradedBar
 from tradingmesh.core.market import Quote, Trade
+from tradingmesh.core.tape.bars import TradedBar
 
 _TIMESTAMP_64 = struct.Struct(">Q")
 _ARRAY_16 = struct.Struct(">BH")

@@ -6,8 +6,8 @@ tape C. Source: the schemas stock_trade, stock_quote and stock_bar of Alpaca's m
 
 from typing import Any
 
-from tradingmesh.core.bars import TradedBar
 from tradingmesh.core.market import Quote, Trade
+from tradingmesh.core.tape.bars import TradedBar
 
 EXCHANGE = "V"
 TAPE = "C"

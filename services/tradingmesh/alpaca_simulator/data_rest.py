@@ -16,9 +16,9 @@ from tradingmesh.alpaca_simulator.data_query import Row, Rows, answer, check_com
 from tradingmesh.alpaca_simulator.market import History, Market
 from tradingmesh.alpaca_simulator.timeframes import Timeframe, parse_timeframe
 from tradingmesh.alpaca_simulator.times import rfc3339
-from tradingmesh.core.bars import TradedBar, joined
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.market import Quote, Trade
+from tradingmesh.core.tape.bars import TradedBar, joined
 
 Body = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.Response]]

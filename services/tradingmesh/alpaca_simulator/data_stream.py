@@ -22,8 +22,8 @@ from tradingmesh.alpaca_simulator.data_frames import (
     trade_message,
 )
 from tradingmesh.alpaca_simulator.market import Market
-from tradingmesh.core.bars import TradedBar
 from tradingmesh.core.market import MarketEvent, Quote, Trade
+from tradingmesh.core.tape.bars import TradedBar
 
 AUTH_TIMEOUT_S = 10.0
 CONNECTIONS_MAX = 16

@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 from tradingmesh.alpaca_simulator.timeframes import new_york_day
 from tradingmesh.alpaca_simulator.times import midnight_ns
-from tradingmesh.core.bars import MinuteBars, TradedBar, joined
 from tradingmesh.core.market import Quote, Tick, Trade
+from tradingmesh.core.tape.bars import MinuteBars, TradedBar, joined
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from tradingmesh.alpaca_simulator.sessions import NEW_YORK
 from tradingmesh.alpaca_simulator.times import midnight_ns
-from tradingmesh.core.bars import MINUTE_NS
 from tradingmesh.core.errors import InputError
+from tradingmesh.core.tape.bars import MINUTE_NS
 
 _TEXT = re.compile(r"([1-9][0-9]?)(Min|T|Hour|H|Day|D|Week|W|Month|M)", re.ASCII)
 _LONG = {"T": "Min", "H": "Hour", "D": "Day", "W": "Week", "M": "Month"}

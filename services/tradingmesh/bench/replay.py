@@ -12,8 +12,8 @@ from tradingmesh.adapters.tape import GENERATED, open_tape
 from tradingmesh.bench.figures import ROUNDS, Goal, Report, medians, row
 from tradingmesh.contract import TradingSystemSpec
 from tradingmesh.core.market import Tick, Trade
-from tradingmesh.core.replay import replay
-from tradingmesh.core.roster import Running
+from tradingmesh.core.replay.run import replay
+from tradingmesh.core.signals.roster import Running
 from tradingmesh.strategies.ema_crossover import EmaCrossover
 
 SYMBOL = "IBM"

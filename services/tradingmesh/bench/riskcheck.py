@@ -25,7 +25,7 @@ from tradingmesh.bench.peers import BenchError, Pipe, free_ports, start
 from tradingmesh.contract import Channel, Component
 from tradingmesh.core.checks import Approved, Decision, Refused, RiskCheckRequest, RiskCheckResponse, Stage
 from tradingmesh.core.market import Quote
-from tradingmesh.core.risk_checks import SIGNAL_PLAN
+from tradingmesh.core.risk.pre_trade import SIGNAL_PLAN
 from tradingmesh.core.signal import Side, Signal
 from tradingmesh.telemetry.metrics import Metrics
 from tradingmesh.wire.header import HEADER

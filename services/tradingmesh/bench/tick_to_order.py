@@ -24,8 +24,8 @@ from tradingmesh.bench.raw_chain import RawChain
 from tradingmesh.contract import Channel, Component, EndpointsSpec
 from tradingmesh.core.market import Quote
 from tradingmesh.core.money import ZERO
-from tradingmesh.core.order_effects import SubmitAnswered
-from tradingmesh.core.order_record import Order, OrderEvent, OrderUpdate
+from tradingmesh.core.orders.effects import SubmitAnswered
+from tradingmesh.core.orders.record import Order, OrderEvent, OrderUpdate
 from tradingmesh.core.signal import Side
 from tradingmesh.core.strategy import Strategy, Wish
 from tradingmesh.execution_engine.engine import ExecutionEngine

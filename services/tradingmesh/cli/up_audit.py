@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tradingmesh.core.fills import Fill
-from tradingmesh.core.ledger import Ledger
 from tradingmesh.core.money import plain
-from tradingmesh.core.risk_records import ReportBooked, ReportKept, RiskRecord
+from tradingmesh.core.risk.ledger import Ledger
+from tradingmesh.core.risk.records import ReportBooked, ReportKept, RiskRecord
 from tradingmesh.core.signal import Side
 
 NAMED_MAX = 3

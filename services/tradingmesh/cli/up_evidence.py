@@ -9,7 +9,7 @@ from tradingmesh.adapters.journal_sqlite import SqliteJournal
 from tradingmesh.cli.supervisor import Child
 from tradingmesh.cli.up_audit import Account, Execution, ledger_account
 from tradingmesh.cli.up_report import ComponentReport
-from tradingmesh.core.risk_records import decode
+from tradingmesh.core.risk.records import decode
 from tradingmesh.core.signal import Side
 
 JOURNAL = Path("risk-manager") / "risk.journal"

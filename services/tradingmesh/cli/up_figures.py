@@ -154,11 +154,15 @@ def figures_of(pictures: Iterable[Picture]) -> Figures:
 
 
 def awaited(figures: Figures, *, simulated: bool) -> list[str]:
-    """What is still on its way once no more ticks come. Orders that rest at the broker are not: they stay open."""
+    """What is still on its way once no more ticks come. Orders that rest at the broker are not: they stay open.
+
+    Without a simulator ticks end because their sources were stopped, and the signal generator is one of them: a signal
+    that its last picture shows as waiting was refused when it stopped.
+    """
     found = []
     if simulated and not figures.tape_done:
         found.append("the tape to stop")
-    if figures.signals_waiting:
+    if simulated and figures.signals_waiting:
         found.append(f"{figures.signals_waiting} risk checks")
     if figures.orders_in_flight:
         found.append(f"{figures.orders_in_flight} orders on their way to the broker")

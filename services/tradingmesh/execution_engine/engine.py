@@ -17,7 +17,7 @@ from tradingmesh.adapters.zmq_messages import read
 from tradingmesh.contract import Channel
 from tradingmesh.core.checks import ApprovedSignal, Decision
 from tradingmesh.core.errors import JournalError, WireError
-from tradingmesh.core.order_effects import (
+from tradingmesh.core.orders.effects import (
     Ask,
     BrokerEvent,
     Cancel,
@@ -37,9 +37,9 @@ from tradingmesh.core.order_effects import (
     Tell,
     UpdateUnreadable,
 )
-from tradingmesh.core.order_record import OrderUpdate
-from tradingmesh.core.order_sync import BrokerSync
-from tradingmesh.core.order_table import OrderTable
+from tradingmesh.core.orders.record import OrderUpdate
+from tradingmesh.core.orders.sync import BrokerSync
+from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.execution_engine.delivery import Delivery
 from tradingmesh.execution_engine.risk_desk import RiskDesk
 from tradingmesh.execution_engine.telling import Telling

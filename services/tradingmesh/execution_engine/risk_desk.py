@@ -9,8 +9,8 @@ from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel
 from tradingmesh.core.checks import Check, Decision, Refused
 from tradingmesh.core.errors import WireError
-from tradingmesh.core.order_asks import RiskAsks
-from tradingmesh.core.order_effects import Ask
+from tradingmesh.core.orders.asks import RiskAsks
+from tradingmesh.core.orders.effects import Ask
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import NO_TRACE
 from tradingmesh.wire.messages import RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE

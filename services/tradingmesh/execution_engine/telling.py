@@ -5,9 +5,9 @@ from typing import Any
 
 from tradingmesh.core.events import ComponentError
 from tradingmesh.core.fills import Fill, Report
-from tradingmesh.core.order_effects import Notice, Origin, Tell
-from tradingmesh.core.order_record import OrderStatus
-from tradingmesh.core.order_table import OrderTable
+from tradingmesh.core.orders.effects import Notice, Origin, Tell
+from tradingmesh.core.orders.record import OrderStatus
+from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import FLAG_SAMPLED
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber, TopicPublisher
 from tradingmesh.contract import Channel
-from tradingmesh.core.book import BookCache
-from tradingmesh.core.feature_vector import SymbolFeatures
 from tradingmesh.core.market import MarketEvent, Quote, Trade
+from tradingmesh.core.signals.book import BookCache
+from tradingmesh.core.signals.feature_vector import SymbolFeatures
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.wire.messages import FEATURES
 

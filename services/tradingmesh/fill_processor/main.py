@@ -12,10 +12,10 @@ import zmq
 
 from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel
-from tradingmesh.core.booking import booked, events_of, unbooked
 from tradingmesh.core.errors import InputError, WireError
 from tradingmesh.core.events import ComponentError
 from tradingmesh.core.fills import BookedReport, Report, ReportAnswer, ReportSetAside
+from tradingmesh.core.orders.booking import booked, events_of, unbooked
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.wire.header import NO_TRACE
 from tradingmesh.wire.messages import BOOKED_REPORT, REPORT, REPORT_ANSWER

@@ -8,7 +8,7 @@ from tradingmesh.contract import Channel
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.events import MarketData
 from tradingmesh.core.market import Bar, MarketEvent, Quote
-from tradingmesh.core.normalise import market_event
+from tradingmesh.core.tape.normalise import market_event
 from tradingmesh.runtime.broker_urls import broker_urls
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.wire.header import FLAG_SAMPLED

@@ -11,7 +11,7 @@ from tradingmesh.adapters.tick_store_spool import NAMES, Spool, feature_record
 from tradingmesh.adapters.zmq_market_data import Delivery, TopicSubscriber
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
-from tradingmesh.core.tape_checks import TIME_MAX_NS
+from tradingmesh.core.tape.checks import TIME_MAX_NS
 from tradingmesh.market_data_store.write_process import WriteProcess
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.wire.header import FLAG_SNAPSHOT, Kind

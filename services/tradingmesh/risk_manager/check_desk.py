@@ -8,7 +8,7 @@ from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel
 from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckResponse, Stage
 from tradingmesh.core.errors import WireError
-from tradingmesh.core.risk import RiskCore
+from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import NO_TRACE

@@ -9,8 +9,8 @@ import zmq
 from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel, TradingState
 from tradingmesh.core.errors import InputError, WireError
-from tradingmesh.core.risk import RiskCore
-from tradingmesh.core.risk_status import status_of
+from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.status import status_of
 from tradingmesh.risk_manager.check_desk import CheckDesk
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tradingmesh.core.errors import ConfigError
-from tradingmesh.core.risk import RiskCore
+from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.runtime.settings import reread_spec
 from tradingmesh.telemetry.logs import Logger
 

@@ -7,10 +7,10 @@ from typing import Any
 from tradingmesh.adapters.journal_sqlite import SqliteJournal
 from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber
 from tradingmesh.contract import Channel, Mode, TradingSystemSpec
-from tradingmesh.core.breaker import BreakerState
 from tradingmesh.core.market import MarketEvent, Quote, Trade
-from tradingmesh.core.risk import RiskCore
-from tradingmesh.core.risk_records import decode
+from tradingmesh.core.risk.breaker import BreakerState
+from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.records import decode
 from tradingmesh.risk_manager.check_desk import CheckDesk
 from tradingmesh.risk_manager.control_desk import ControlDesk
 from tradingmesh.risk_manager.limits_file import LimitsFile

@@ -1,9 +1,9 @@
 """Brings what the core decided onto disk, and tells of it."""
 
-from tradingmesh.core.breaker import BreakerMoved, BreakerState
 from tradingmesh.core.events import CircuitBreakerReset, CircuitBreakerTripped
-from tradingmesh.core.risk import RiskCore
-from tradingmesh.core.risk_records import Confirmed, Expired, ReportKept, Reserved, RiskRecord, encode
+from tradingmesh.core.risk.breaker import BreakerMoved, BreakerState
+from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.records import Confirmed, Expired, ReportKept, Reserved, RiskRecord, encode
 from tradingmesh.ports import Journal
 from tradingmesh.runtime.component import Context
 

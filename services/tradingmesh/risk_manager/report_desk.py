@@ -6,8 +6,8 @@ from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.fills import ReportAnswer
-from tradingmesh.core.risk import RiskCore
-from tradingmesh.core.risk_reports import HELD_MAX
+from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.reports import HELD_MAX
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.messages import BOOKED_REPORT, REPORT_ANSWER
 

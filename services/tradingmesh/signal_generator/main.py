@@ -1,7 +1,7 @@
 """The signal-generator: market data -> strategies -> risk check -> approved signals to the execution engine.
 
 The poll loop hears three things: ticks, the answer to the risk check in flight, and the time for giving one up. What
-to do is decided in `core.signals`; here it is done. A signal leaves this process only inside an `ApprovedSignal`.
+to do is decided in `core.signals.core`; here it is done. A signal leaves this process only inside an `ApprovedSignal`.
 """
 
 from typing import Any
@@ -14,8 +14,8 @@ from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.market import MarketEvent
-from tradingmesh.core.roster import Roster, Running
-from tradingmesh.core.signals import Ask, Effect, Origin, Reject, Send, SignalCore
+from tradingmesh.core.signals.core import Ask, Effect, Origin, Reject, Send, SignalCore
+from tradingmesh.core.signals.roster import Roster, Running
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.signal_generator.telling import Telling
 from tradingmesh.wire.messages import APPROVED_SIGNAL, RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE

@@ -1,8 +1,8 @@
 """What the signal generator tells of itself: metrics, events, spans, and a line in the log where something is wrong."""
 
 from tradingmesh.core.events import ComponentError, SignalApproved, SignalRejected
-from tradingmesh.core.roster import StrategyStopped
-from tradingmesh.core.signals import Origin, Reject, Send, SignalCore
+from tradingmesh.core.signals.core import Origin, Reject, Send, SignalCore
+from tradingmesh.core.signals.roster import StrategyStopped
 from tradingmesh.runtime.component import Context
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from tradingmesh.core.errors import ConfigError
-from tradingmesh.core.features import Ema, mid_e4
 from tradingmesh.core.market import Quote, Trade
 from tradingmesh.core.signal import Side
+from tradingmesh.core.signals.features import Ema, mid_e4
 from tradingmesh.core.strategy import NONE, Strategy, Wish
 from tradingmesh.strategies.holding import Holding
 from tradingmesh.strategies.params import period

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from tradingmesh.core.order_effects import BrokerEvent, Snapshot, StreamState
-from tradingmesh.core.order_record import Order
+from tradingmesh.core.orders.effects import BrokerEvent, Snapshot, StreamState
+from tradingmesh.core.orders.record import Order
 from tradingmesh.ports import ReadyOrder
 
 

@@ -6,12 +6,12 @@ from typing import Any
 from tradingmesh.contract import CircuitBreakerSpec, RiskLimits, TradingState
 from tradingmesh.core.checks import Decision, RiskCheckRequest, Stage
 from tradingmesh.core.fills import BookedReport, Fill, OrderClosed, Report, ReportAnswer
-from tradingmesh.core.ledger import cash_impact
 from tradingmesh.core.market import Quote, Trade
 from tradingmesh.core.money import ZERO, to_e4
-from tradingmesh.core.reservations import reservation_id
-from tradingmesh.core.risk import MarketClock, RiskCore
-from tradingmesh.core.risk_records import RiskRecord, decode, encode
+from tradingmesh.core.risk.core import MarketClock, RiskCore
+from tradingmesh.core.risk.ledger import cash_impact
+from tradingmesh.core.risk.records import RiskRecord, decode, encode
+from tradingmesh.core.risk.reservations import reservation_id
 from tradingmesh.core.signal import OrderType, Side, Signal
 
 START_NS = 1_381_152_600_000_000_000

@@ -7,10 +7,10 @@ import msgspec
 from tradingmesh.core.checks import ApprovedSignal, RiskCheckRequest, RiskCheckResponse
 from tradingmesh.core.errors import InputError, WireError
 from tradingmesh.core.events import SystemEvent
-from tradingmesh.core.feature_vector import FeatureVector
 from tradingmesh.core.fills import BookedReport, Report, ReportAnswer
-from tradingmesh.core.risk_units import PRICE_MAX, QUANTITY_MAX, e9
+from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import Signal
+from tradingmesh.core.signals.feature_vector import FeatureVector
 from tradingmesh.wire.header import Kind
 
 T = TypeVar("T")

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Fill, Report
-from tradingmesh.core.ledger import cash_impact
-from tradingmesh.core.risk_units import PRICE_MAX, QUANTITY_MAX, e9
+from tradingmesh.core.risk.ledger import cash_impact
+from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import Side
 
 HELD_MAX = 10_000

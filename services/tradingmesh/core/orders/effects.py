@@ -8,7 +8,7 @@ import msgspec
 
 from tradingmesh.core.checks import RiskCheckRequest
 from tradingmesh.core.fills import Report
-from tradingmesh.core.order_record import Order, OrderUpdate
+from tradingmesh.core.orders.record import Order, OrderUpdate
 
 
 class SubmitRefused(msgspec.Struct, frozen=True, tag="submit-refused"):

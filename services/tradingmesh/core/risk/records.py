@@ -8,9 +8,9 @@ from decimal import Decimal
 import msgspec
 
 from tradingmesh.contract import TradingState
-from tradingmesh.core.breaker import BreakerMoved
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import BookedReport
+from tradingmesh.core.risk.breaker import BreakerMoved
 from tradingmesh.core.signal import Signal
 
 

@@ -12,13 +12,13 @@ import msgspec
 from tradingmesh.contract import TradingSystemSpec
 from tradingmesh.core.checks import Approved, Check, RiskCheckRequest, RiskCheckResponse, Stage
 from tradingmesh.core.fills import BookedReport, Fill, Position, Report
-from tradingmesh.core.ledger import cash_impact
 from tradingmesh.core.market import MarketEvent, Quote, Trade
 from tradingmesh.core.money import ZERO, notional
-from tradingmesh.core.risk import RiskCore
-from tradingmesh.core.roster import Roster, Running
-from tradingmesh.core.signals import Ask, Effect, Origin, Reject, Send, SignalCore
-from tradingmesh.core.simulated_fills import SimulatedFills
+from tradingmesh.core.replay.fills import SimulatedFills
+from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.ledger import cash_impact
+from tradingmesh.core.signals.core import Ask, Effect, Origin, Reject, Send, SignalCore
+from tradingmesh.core.signals.roster import Roster, Running
 
 _EPOCH = 1
 _TIMEOUT_NS = 1_000_000_000

@@ -5,10 +5,10 @@ from decimal import Decimal
 import msgspec
 
 from tradingmesh.contract import TradingState
-from tradingmesh.core.breaker import BreakerState
 from tradingmesh.core.money import EXACT, plain
-from tradingmesh.core.risk_state import RiskState
-from tradingmesh.core.risk_units import text_e9, text_e18
+from tradingmesh.core.risk.breaker import BreakerState
+from tradingmesh.core.risk.state import RiskState
+from tradingmesh.core.risk.units import text_e9, text_e18
 
 
 class PositionStatus(msgspec.Struct, frozen=True):

@@ -12,15 +12,15 @@ from decimal import Decimal
 import msgspec
 
 from tradingmesh.contract import TradingState
-from tradingmesh.core.breaker import BreakerState
 from tradingmesh.core.checks import Check, Stage
 from tradingmesh.core.money import plain
-from tradingmesh.core.rate import order_key
-from tradingmesh.core.reservations import Reservation
-from tradingmesh.core.risk_book import SymbolBook
-from tradingmesh.core.risk_limits import OrderLimits
-from tradingmesh.core.risk_state import RiskState
-from tradingmesh.core.risk_units import E9, text_e9, text_e18
+from tradingmesh.core.risk.breaker import BreakerState
+from tradingmesh.core.risk.limits import OrderLimits
+from tradingmesh.core.risk.rate import order_key
+from tradingmesh.core.risk.reservations import Reservation
+from tradingmesh.core.risk.state import RiskState
+from tradingmesh.core.risk.symbol_book import SymbolBook
+from tradingmesh.core.risk.units import E9, text_e9, text_e18
 from tradingmesh.core.signal import Side, Signal
 
 _NS_PER_MS = 1_000_000

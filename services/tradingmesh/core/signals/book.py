@@ -10,8 +10,8 @@ from collections.abc import Iterable
 import msgspec
 
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.features import imbalance, microprice_e4, mid_e4
 from tradingmesh.core.market import Quote
+from tradingmesh.core.signals.features import imbalance, microprice_e4, mid_e4
 
 Level = tuple[int, int]
 """Price x 10,000, and the size displayed there."""

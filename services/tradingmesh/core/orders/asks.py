@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from tradingmesh.core.order_effects import Ask
+from tradingmesh.core.orders.effects import Ask
 
 ASKS_MAX = 256
 

@@ -15,8 +15,8 @@ from tradingmesh.core.checks import ApprovedSignal, Check, Decision, Refused, Ri
 from tradingmesh.core.ids import signal_id
 from tradingmesh.core.market import MarketEvent
 from tradingmesh.core.money import of_e4
-from tradingmesh.core.roster import Heard, Roster, Running, StrategyStopped, Wished
 from tradingmesh.core.signal import Signal
+from tradingmesh.core.signals.roster import Heard, Roster, Running, StrategyStopped, Wished
 from tradingmesh.core.strategy import Wish
 
 QUEUE_MAX = 64

@@ -5,10 +5,10 @@ from decimal import Decimal
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.events import OrderFilled, PositionClosed, PositionOpened, PositionUpdated
 from tradingmesh.core.fills import BookedReport, Fill, Position, Report, ReportApplied
-from tradingmesh.core.ledger import cash_impact
 from tradingmesh.core.money import EXACT, ZERO
-from tradingmesh.core.order_effects import Tell
-from tradingmesh.core.risk_units import PRICE_MAX, QUANTITY_MAX, e9
+from tradingmesh.core.orders.effects import Tell
+from tradingmesh.core.risk.ledger import cash_impact
+from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 
 
 def booked(report: Report, commission_per_share: Decimal) -> BookedReport:

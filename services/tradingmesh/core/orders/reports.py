@@ -5,8 +5,8 @@ from decimal import Decimal
 from tradingmesh.core.events import OrderCanceled, OrderPlaced, OrderRejected
 from tradingmesh.core.fills import Fill, OrderClosed
 from tradingmesh.core.money import ZERO, plain
-from tradingmesh.core.order_effects import Tell
-from tradingmesh.core.order_record import Execution, Order, OrderStatus, OrderUpdate
+from tradingmesh.core.orders.effects import Tell
+from tradingmesh.core.orders.record import Execution, Order, OrderStatus, OrderUpdate
 
 UNSAID_QUANTITY = Decimal(10) ** 12
 """Stands for the quantity of an order by notional: more than any fill."""

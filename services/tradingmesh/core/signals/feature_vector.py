@@ -2,9 +2,9 @@
 
 import msgspec
 
-from tradingmesh.core.book import Book
-from tradingmesh.core.features import Ema, Volatility, Vwap
 from tradingmesh.core.market import Trade
+from tradingmesh.core.signals.book import Book
+from tradingmesh.core.signals.features import Ema, Volatility, Vwap
 
 FAST_PERIOD = 10
 SLOW_PERIOD = 50

@@ -16,7 +16,7 @@ from tradingmesh.core.errors import IllegalTransitionError
 from tradingmesh.core.fills import Fill, OrderClosed, Report
 from tradingmesh.core.ids import client_order_id
 from tradingmesh.core.money import EXACT, ZERO
-from tradingmesh.core.order_effects import (
+from tradingmesh.core.orders.effects import (
     Ask,
     Cancel,
     Effect,
@@ -30,10 +30,10 @@ from tradingmesh.core.order_effects import (
     SubmitRefused,
     SubmitUnanswered,
 )
-from tradingmesh.core.order_record import TERMINAL, Order, OrderEvent, OrderStatus, OrderUpdate, order_of
-from tradingmesh.core.order_reports import adopted, closed_of, fill_of, keys_of, tell_of
-from tradingmesh.core.orders import advance, next_status
-from tradingmesh.core.reservations import SIGNAL_HORIZON_NS
+from tradingmesh.core.orders.lifecycle import advance, next_status
+from tradingmesh.core.orders.record import TERMINAL, Order, OrderEvent, OrderStatus, OrderUpdate, order_of
+from tradingmesh.core.orders.reports import adopted, closed_of, fill_of, keys_of, tell_of
+from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS
 
 OPEN_MAX = 10_000
 POSTING_MAX = 64

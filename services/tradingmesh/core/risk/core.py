@@ -14,12 +14,10 @@ from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskChec
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Fill, Position, ReportAnswer, ReportApplied, ReportSetAside
 from tradingmesh.core.market import Quote, Trade
-from tradingmesh.core.reservations import SIGNAL_HORIZON_NS, expiry_ns, reservation_id
-from tradingmesh.core.risk_book import SymbolBook
-from tradingmesh.core.risk_checks import ORDER_PLAN, REPEAT_PLAN, SIGNAL_PLAN, Ask, Plan
-from tradingmesh.core.risk_day import day_of
-from tradingmesh.core.risk_limits import Limits
-from tradingmesh.core.risk_records import (
+from tradingmesh.core.risk.day import day_of
+from tradingmesh.core.risk.limits import Limits
+from tradingmesh.core.risk.pre_trade import ORDER_PLAN, REPEAT_PLAN, SIGNAL_PLAN, Ask, Plan
+from tradingmesh.core.risk.records import (
     Confirmed,
     DayStarted,
     Expired,
@@ -29,9 +27,11 @@ from tradingmesh.core.risk_records import (
     RiskRecord,
     SwitchSet,
 )
-from tradingmesh.core.risk_reports import fault_of, line_of
-from tradingmesh.core.risk_state import RiskState
-from tradingmesh.core.risk_units import PRICE_MAX, QUANTITY_MAX, e9
+from tradingmesh.core.risk.reports import fault_of, line_of
+from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS, expiry_ns, reservation_id
+from tradingmesh.core.risk.state import RiskState
+from tradingmesh.core.risk.symbol_book import SymbolBook
+from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import OrderType, Signal
 
 MarketClock = Literal["tape", "wall"]

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from tradingmesh.contract import CircuitBreakerSpec, RiskLimits, TradingState
-from tradingmesh.core.breaker import Breaker, BreakerMoved
 from tradingmesh.core.fills import Fill
-from tradingmesh.core.ledger import Ledger
-from tradingmesh.core.rate import RecentOrders, order_key
-from tradingmesh.core.reservations import Reservation, Reservations
-from tradingmesh.core.risk_book import SymbolBook
-from tradingmesh.core.risk_limits import Limits
-from tradingmesh.core.risk_records import (
+from tradingmesh.core.risk.breaker import Breaker, BreakerMoved
+from tradingmesh.core.risk.ledger import Ledger
+from tradingmesh.core.risk.limits import Limits
+from tradingmesh.core.risk.rate import RecentOrders, order_key
+from tradingmesh.core.risk.records import (
     Confirmed,
     DayStarted,
     Expired,
@@ -24,8 +22,10 @@ from tradingmesh.core.risk_records import (
     RiskRecord,
     SwitchSet,
 )
-from tradingmesh.core.risk_reports import ReportSequences
-from tradingmesh.core.risk_units import scaled, text_e18
+from tradingmesh.core.risk.reports import ReportSequences
+from tradingmesh.core.risk.reservations import Reservation, Reservations
+from tradingmesh.core.risk.symbol_book import SymbolBook
+from tradingmesh.core.risk.units import scaled, text_e18
 
 _STRICTEST = (TradingState.HALTED, TradingState.REDUCING, TradingState.ACTIVE)
 

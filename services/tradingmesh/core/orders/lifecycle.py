@@ -10,7 +10,7 @@ import msgspec
 
 from tradingmesh.core.errors import IllegalTransitionError
 from tradingmesh.core.money import EXACT
-from tradingmesh.core.order_record import Execution, Order, OrderEvent, OrderStatus, OrderUpdate
+from tradingmesh.core.orders.record import Execution, Order, OrderEvent, OrderStatus, OrderUpdate
 
 _S = OrderStatus
 _E = OrderEvent

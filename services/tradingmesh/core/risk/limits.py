@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tradingmesh.contract import RiskLimits, SymbolLimits
-from tradingmesh.core.rate import MINUTE_NS
-from tradingmesh.core.risk_units import scaled
+from tradingmesh.core.risk.rate import MINUTE_NS
+from tradingmesh.core.risk.units import scaled
 
 _NS_PER_MS = 1_000_000
 

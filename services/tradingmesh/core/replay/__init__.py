@@ -1,0 +1,1 @@
+"""The whole way of a tick in one process, over a tape."""

@@ -1,0 +1,1 @@
+"""The risk manager's decisions: checks, reservations, limits, breaker, ledger."""
