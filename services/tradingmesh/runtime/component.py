@@ -108,7 +108,7 @@ def run_component(component: Component, build: Callable[[Context], Service], set
         gc.freeze()  # what is there now stays, and no later collection needs to look at it: they get short
         try:
             loop.run()
-        except Exception as error:
+        except Exception as error:  # whatever it is, it ends the process: but not untold, and not undrained
             context.events.emit(ComponentError, instance=settings.instance, error=repr(error))
             log.exception("the work loop failed")
             raise
