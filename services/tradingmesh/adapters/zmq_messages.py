@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.ids import MessageIds
-from tradingmesh.wire.header import HEADER, NO_SPAN, NO_TRACE, VERSION, Header, decode_header
+from tradingmesh.wire.header import HEADER, NO_SPAN, NO_TRACE, VERSION, WireMessage, decode_header
 from tradingmesh.wire.messages import Codec
 
 T = TypeVar("T")
@@ -30,11 +30,11 @@ class Sender(Generic[T]):
         return [header, self._encode(body)]
 
 
-def read(codec: Codec[T], frames: list[bytes]) -> tuple[Header, T]:
+def read(codec: Codec[T], frames: list[bytes]) -> WireMessage[T]:
     """Header and body of `[header][payload]`. Raises `WireError` for another shape, version or kind."""
     if len(frames) != 2:
         raise WireError(f"{len(frames)} frames where header and payload belong")
     header = decode_header(frames[0])
     if header.kind != codec.kind:
         raise WireError(f"kind {header.kind} where {codec.kind} belongs")
-    return header, codec.decode(frames[1])
+    return WireMessage(header, codec.decode(frames[1]))

@@ -100,10 +100,6 @@ class Market:
         """The minute bars of a symbol that are done."""
         return self._bars.get(symbol) or History(0)
 
-    def running_bar(self, symbol: str) -> TradedBar | None:
-        """The bar of the minute that is not over yet."""
-        return self._builder.running(symbol)
-
     def day_bar(self, symbol: str) -> TradedBar | None:
         """The bar of the New York day that it is, up to now."""
         start_ns = midnight_ns(new_york_day(self.now_ns))

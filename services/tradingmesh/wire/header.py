@@ -10,10 +10,13 @@ An unknown version or kind is refused, never guessed.
 
 import struct
 from enum import IntEnum
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from tradingmesh.core.errors import WireError
+
+T = TypeVar("T")
 
 VERSION = 1
 HEADER = struct.Struct("<BBHIQQq16s16s8s")
@@ -61,11 +64,11 @@ class Header(msgspec.Struct, frozen=True, gc=False):
     span_id: bytes
 
 
-class WireMessage(msgspec.Struct, frozen=True):
+class WireMessage(NamedTuple, Generic[T]):
     """A whole message: its header (sequence, timestamp in ns, ids) and the decoded payload."""
 
     header: Header
-    body: object
+    body: T
 
 
 def encode_header(  # noqa: PLR0913 - a header has this many fields

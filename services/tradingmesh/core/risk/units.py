@@ -6,7 +6,6 @@ from tradingmesh.core.errors import InputError
 from tradingmesh.core.money import EXACT, plain
 
 E9 = 10**9
-E18 = 10**18
 QUANTITY_MAX = Decimal(10**12)
 PRICE_MAX = Decimal(10**9)
 
