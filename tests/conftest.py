@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,37 @@ from typing import Any
 # alpaca_library keeps pyarrow out of the process that imports it; here one process tests both sides.
 import pyarrow as pa  # noqa: F401
 import pytest
+
+SEED_MAX = 1_000_000
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the tests that break things go on, and what chance does in them."""
+    parser.addoption("--full", action="store_true", help="tests of chaos at full length, as `make chaos` runs them")
+    parser.addoption("--seed", type=int, default=None, help="repeat a run: the seed that it printed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draws a seed where none is given: each run tries something else, and says what."""
+    if config.option.seed is None:
+        config.option.seed = random.SystemRandom().randrange(SEED_MAX)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """The seed, for whoever wants to see the same again."""
+    return f"seed {config.option.seed} (repeat with --seed {config.option.seed})"
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """The seed of this run. Whatever a test leaves to chance, it draws from this."""
+    return int(request.config.option.seed)
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether to go on for as long as `make chaos` does; otherwise a short form."""
+    return bool(request.config.option.full)
 
 
 @pytest.fixture(autouse=True)

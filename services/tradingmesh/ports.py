@@ -14,6 +14,9 @@ class Clock(Protocol):
     def now_ns(self) -> int:
         """Nanoseconds since 1970 UTC."""
 
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since some moment; never set back or forward, so what measures a span asks this."""
+
 
 class Tape(Protocol):
     """Recorded or generated market data, in time order."""

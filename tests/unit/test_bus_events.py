@@ -84,6 +84,9 @@ class Clock:
     def now_ns(self) -> int:
         return 42
 
+    def monotonic_ns(self) -> int:
+        return 42
+
 
 class Outlet:
     """A socket that takes `room` messages, and then none."""

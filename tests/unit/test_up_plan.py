@@ -84,7 +84,7 @@ def test_ports_are_named_by_the_setting_that_chose_them() -> None:
     assert needed[7001] == "spec.endpoints.riskCheck.port"
     assert needed[5562] == "spec.endpoints.fillAcks.port"
     assert needed[8900] == "the simulator's port (TRADINGMESH_SIMULATOR_PORT)"
-    assert len(needed) == 9 + 11
+    assert len(needed) == len(Channel) + 11
 
 
 def test_over_ipc_the_channels_need_no_ports() -> None:

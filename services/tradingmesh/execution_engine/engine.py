@@ -4,7 +4,6 @@ Nothing that the table wants kept is acted on before it is on disk. A turn of th
 writes the intents and the reports of the turn, and only then orders are posted, reports pushed, events published.
 """
 
-import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -51,8 +50,8 @@ from tradingmesh.wire.messages import APPROVED_SIGNAL
 TURN_MAX = 100
 BACKLOG_MAX = 10_000
 UNWRITTEN_MAX = 50_000
-DRAIN_S = 3.0
-DRAIN_ACKS_S = 1.0
+DRAIN_NS = 3_000_000_000
+DRAIN_ACKS_NS = 1_000_000_000
 _DRAIN_TURN_MS = 20
 _TICK_S = 0.05
 _DOUBT_S = 1.0
@@ -65,6 +64,7 @@ class ExecutionEngine:
     def __init__(self, context: Context, broker: Broker, outbox: Outbox) -> None:
         self._context = context
         self._now_ns = context.clock.now_ns
+        self._monotonic_ns = context.clock.monotonic_ns
         self._broker = broker
         self._outbox = outbox
         self._table = OrderTable(outbox.epoch)
@@ -153,14 +153,14 @@ class ExecutionEngine:
         self._recall(update.client_order_id, update.order_id)
         effects = self._table.on_update(update, self._now_ns())
         if any(isinstance(effect, Notice) for effect in effects):
-            self._sync.suspect(time.monotonic_ns())
+            self._sync.suspect(self._monotonic_ns())
         self._do(effects)
 
     def _on_submitted(self, event: SubmitAnswered | SubmitRefused | SubmitUnanswered) -> None:
         client = event.update.client_order_id if isinstance(event, SubmitAnswered) else event.client_order_id
         posted_ns = self._posted_ns.pop(client, None)
         if posted_ns is not None:
-            self._telling.post.observe_ns(time.monotonic_ns() - posted_ns)
+            self._telling.post.observe_ns(self._monotonic_ns() - posted_ns)
         self._do(self._table.on_submitted(event, self._now_ns()))
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
@@ -175,12 +175,12 @@ class ExecutionEngine:
         before = self._sync.problem
         doubtful = self._table.doubtful()
         differing = sum(order.short for order in doubtful)
-        self._sync.answered(differing, len(doubtful) - differing, time.monotonic_ns())
+        self._sync.answered(differing, len(doubtful) - differing, self._monotonic_ns())
         if before and not self._sync.problem:
             self._context.log.info("orders agree with the broker's", open=len(self._table.open_orders()))
 
     def _on_trouble(self, event: StreamState | SnapshotFailed | UpdateUnreadable) -> None:
-        now_ns = time.monotonic_ns()
+        now_ns = self._monotonic_ns()
         if isinstance(event, UpdateUnreadable):
             self._sync.suspect(now_ns)
             self._do([Notice("update-unreadable", event.reason)])
@@ -226,7 +226,7 @@ class ExecutionEngine:
         return ready
 
     def _submit(self, ready: ReadyOrder) -> None:
-        self._posted_ns[ready.order.client_order_id] = time.monotonic_ns()
+        self._posted_ns[ready.order.client_order_id] = self._monotonic_ns()
         self._broker.submit(ready)
 
     def cancel_open_orders(self) -> None:
@@ -236,7 +236,7 @@ class ExecutionEngine:
     def _end_turn(self) -> None:
         if self._after_commit:
             self._commit()
-        self._delivery.push(time.monotonic_ns())
+        self._delivery.push(self._monotonic_ns())
         self._table.blocked = self._why_blocked()
 
     def _commit(self) -> None:
@@ -257,14 +257,14 @@ class ExecutionEngine:
 
     def _tick(self) -> None:
         self._commit()
-        now_ns = time.monotonic_ns()
+        now_ns = self._monotonic_ns()
         if self._sync.begin(now_ns):
             self._broker.reconcile(self._since_ns(), self._table.to_look_up())
 
     def _look_for_doubt(self) -> None:
         doubtful = {order.client_order_id for order in self._table.doubtful()}
         if doubtful & self._doubted:
-            self._sync.suspect(time.monotonic_ns())
+            self._sync.suspect(self._monotonic_ns())
         self._doubted = doubtful
 
     def _since_ns(self) -> int:
@@ -296,13 +296,13 @@ class ExecutionEngine:
     def drain(self) -> None:
         """Refuses what still comes, waits for answers under way and for acks, and writes out; a few seconds at most."""
         self._stopping = self._table.blocked = "the execution engine is stopping"
-        deadline_s = time.monotonic() + DRAIN_S
-        self._turn_until(lambda: not self._table.asking and not self._table.posting, deadline_s)
+        deadline_ns = self._monotonic_ns() + DRAIN_NS
+        self._turn_until(lambda: not self._table.asking and not self._table.posting, deadline_ns)
         self._broker.stop()
-        self._turn_until(lambda: not self._delivery.backlog, min(deadline_s, time.monotonic() + DRAIN_ACKS_S))
+        self._turn_until(lambda: not self._delivery.backlog, min(deadline_ns, self._monotonic_ns() + DRAIN_ACKS_NS))
         self._commit()
 
-    def _turn_until(self, done: Callable[[], bool], deadline_s: float) -> None:
+    def _turn_until(self, done: Callable[[], bool], deadline_ns: int) -> None:
         self._context.loop.turn(0)
-        while not done() and time.monotonic() < deadline_s:
+        while not done() and self._monotonic_ns() < deadline_ns:
             self._context.loop.turn(_DRAIN_TURN_MS)

@@ -1,6 +1,5 @@
 """Asks the risk manager, one request in flight, the others in line; without an answer in time the answer is no."""
 
-import time
 from collections.abc import Callable
 
 import zmq
@@ -25,6 +24,7 @@ class RiskDesk:
 
     def __init__(self, context: Context, on_decision: OnDecision) -> None:
         self._context = context
+        self._monotonic_ns = context.clock.monotonic_ns
         self._on_decision = on_decision
         self._timeout_ms = context.spec.endpoints.risk_check.timeout_ms
         self._asks = RiskAsks(self._timeout_ms * _NS_PER_MS)
@@ -43,7 +43,7 @@ class RiskDesk:
 
     def ask(self, ask: Ask) -> None:
         """Sends the request, or puts it in line."""
-        if not self._asks.add(ask, time.monotonic_ns()):
+        if not self._asks.add(ask, self._monotonic_ns()):
             reason = f"{Check.RISK_CHECK_TIMEOUT}: {len(self._asks)} orders wait for their check already"
             self._on_decision(ask.request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))
         self._send_next()
@@ -55,7 +55,7 @@ class RiskDesk:
         trace_id = bytes.fromhex(ask.origin.trace_id) if ask.origin.trace_id else NO_TRACE
         now_ns = self._context.clock.now_ns()
         frames = self._sender.frames(ask.request, now_ns, trace_id=trace_id, flags=ask.origin.flags)
-        self._sent_ns = time.monotonic_ns()
+        self._sent_ns = self._monotonic_ns()
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:  # nobody is there to be asked: the timeout will refuse the order
@@ -76,12 +76,12 @@ class RiskDesk:
         if not self._asks.answered(response.request_id):
             self._late.inc()
             return
-        self._round_trip.observe_ns(time.monotonic_ns() - self._sent_ns)
+        self._round_trip.observe_ns(self._monotonic_ns() - self._sent_ns)
         self._on_decision(response.request_id, response.result)
         self._send_next()
 
     def _give_up_late(self) -> None:
-        for ask in self._asks.overdue(time.monotonic_ns()):
+        for ask in self._asks.overdue(self._monotonic_ns()):
             self._timeouts.inc()
             reason = f"{Check.RISK_CHECK_TIMEOUT}: no answer from the risk manager within {self._timeout_ms} ms"
             self._on_decision(ask.request.request_id, Refused(Check.RISK_CHECK_TIMEOUT, reason))

@@ -4,7 +4,6 @@ It keeps nothing that matters: a report is the execution engine's until it is ac
 when the risk manager has the report on disk. Whatever is lost here (killed, nobody to send to, full) is sent again.
 """
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +22,7 @@ from tradingmesh.wire.messages import BOOKED_REPORT, REPORT, REPORT_ANSWER
 TURN_MAX = 500
 OUTSTANDING_MAX = 2_000
 FORGET_AFTER_S = 10.0
-DRAIN_S = 2.0
+DRAIN_NS = 2_000_000_000
 _DRAIN_TURN_MS = 20
 Key = tuple[int, str, int]
 
@@ -34,8 +33,9 @@ class FillProcessor:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._now_ns = context.clock.now_ns
+        self._monotonic_ns = context.clock.monotonic_ns
         self._commission_per_share = context.spec.broker.commission_per_share
-        self._outstanding: dict[Key, tuple[float, BookedReport]] = {}
+        self._outstanding: dict[Key, tuple[int, BookedReport]] = {}
         self._fills = context.sockets.pull(Channel.FILLS)
         self._positions = context.sockets.dealer(Channel.POSITIONS)
         self._acks = context.sockets.push(Channel.FILL_ACKS)
@@ -86,7 +86,7 @@ class FillProcessor:
         except zmq.Again:
             self._unsent.inc()
             return
-        self._outstanding[key] = (time.monotonic(), valued)
+        self._outstanding[key] = (self._monotonic_ns(), valued)
 
     def _take_answers(self) -> None:
         for frames in _waiting(self._positions):
@@ -99,7 +99,7 @@ class FillProcessor:
             self._finish(answer)
 
     def _finish(self, answer: ReportAnswer) -> None:
-        sent_s, valued = self._outstanding.pop(
+        sent_ns, valued = self._outstanding.pop(
             (answer.outbox_epoch, answer.symbol, answer.symbol_sequence), (None, None)
         )
         if isinstance(answer, ReportSetAside):
@@ -110,8 +110,8 @@ class FillProcessor:
             self._applied.inc()
             for tell in events_of(valued, answer) if valued is not None else ():
                 self._context.events.emit(tell.type_, trace_id=tell.trace_id, **tell.fields)
-        if sent_s is not None:
-            self._latency.observe_ns(int((time.monotonic() - sent_s) * 1e9))
+        if sent_ns is not None:
+            self._latency.observe_ns(self._monotonic_ns() - sent_ns)
         self._ack(answer, valued)
 
     def _ack(self, answer: ReportAnswer, valued: BookedReport | None) -> None:
@@ -130,8 +130,8 @@ class FillProcessor:
 
     def _forget_old(self) -> None:
         """An answer that is still out after so long was lost: the report has been sent again, here or elsewhere."""
-        before_s = time.monotonic() - FORGET_AFTER_S
-        for key in [key for key, (sent_s, _) in self._outstanding.items() if sent_s < before_s]:
+        before_ns = self._monotonic_ns() - int(FORGET_AFTER_S * 1e9)
+        for key in [key for key, (sent_ns, _) in self._outstanding.items() if sent_ns < before_ns]:
             del self._outstanding[key]
 
     def ready(self) -> list[str]:
@@ -150,9 +150,9 @@ class FillProcessor:
 
     def drain(self) -> None:
         """Waits for the answers that are out, for a bounded time: the rest is sent again to another processor."""
-        deadline_s = time.monotonic() + DRAIN_S
+        deadline_ns = self._monotonic_ns() + DRAIN_NS
         self._context.loop.turn(0)
-        while self._outstanding and time.monotonic() < deadline_s:
+        while self._outstanding and self._monotonic_ns() < deadline_ns:
             self._context.loop.turn(_DRAIN_TURN_MS)
 
 

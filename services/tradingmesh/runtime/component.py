@@ -26,6 +26,7 @@ class WallClock:
     """The machine's clock."""
 
     now_ns = staticmethod(time.time_ns)
+    monotonic_ns = staticmethod(time.monotonic_ns)
 
 
 class Context(NamedTuple):

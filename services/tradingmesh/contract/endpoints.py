@@ -1,0 +1,84 @@
+"""The socket settings of every channel."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from tradingmesh.contract.fields import DurationMs, Port, Spec
+from tradingmesh.contract.names import CHANNELS, Channel
+
+
+class EndpointSpec(Spec):
+    """One channel's socket settings."""
+
+    port: Port
+    send_high_water_mark: int = Field(default=1000, ge=1)
+    receive_high_water_mark: int = Field(default=1000, ge=1)
+    linger_ms: DurationMs = Field(default=100, alias="linger")
+
+
+class RiskCheckEndpointSpec(EndpointSpec):
+    """The risk-check channel and how long an answer is waited for."""
+
+    port: Port = CHANNELS[Channel.RISK_CHECK].port
+    timeout_ms: DurationMs = Field(default=1_000, alias="timeout")
+
+
+class FillsEndpointSpec(EndpointSpec):
+    """The fills channel and when a fill without an ack is sent again."""
+
+    port: Port = CHANNELS[Channel.FILLS].port
+    redeliver_after_ms: DurationMs = Field(default=500, alias="redeliverAfter")
+
+
+def _endpoint(channel: Channel) -> Any:
+    return Field(default_factory=lambda: EndpointSpec(port=CHANNELS[channel].port))
+
+
+class HeartbeatSpec(Spec):
+    """ZeroMQ heartbeats: a half-open link is found after `timeout`."""
+
+    interval_ms: DurationMs = Field(default=500, alias="interval")
+    timeout_ms: DurationMs = Field(default=1_500, alias="timeout")
+    ttl_ms: DurationMs = Field(default=2_000, alias="ttl")
+
+
+class EndpointsSpec(Spec):
+    """Every channel, and what they share."""
+
+    transport: Literal["tcp", "ipc"] = "tcp"
+    heartbeat: HeartbeatSpec = HeartbeatSpec()
+    market_data: EndpointSpec = _endpoint(Channel.MARKET_DATA)
+    risk_check: RiskCheckEndpointSpec = RiskCheckEndpointSpec()
+    fills: FillsEndpointSpec = FillsEndpointSpec()
+    orders: EndpointSpec = _endpoint(Channel.ORDERS)
+    features: EndpointSpec = _endpoint(Channel.FEATURES)
+    events: EndpointSpec = _endpoint(Channel.EVENTS)
+    positions: EndpointSpec = _endpoint(Channel.POSITIONS)
+    fill_acks: EndpointSpec = _endpoint(Channel.FILL_ACKS)
+    control: EndpointSpec = _endpoint(Channel.CONTROL)
+    trading_state: EndpointSpec = _endpoint(Channel.TRADING_STATE)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_ports(cls, given: Any) -> Any:
+        usual = {to_camel(channel.value.replace("-", "_")): facts.port for channel, facts in CHANNELS.items()}
+        told = given if isinstance(given, dict) else {}
+        partly = {name: said for name, said in told.items() if name in usual and isinstance(said, dict)}
+        return {**told, **{name: {"port": usual[name], **said} for name, said in partly.items()}} if told else given
+
+    def of(self, channel: Channel) -> EndpointSpec:
+        """The settings of one channel."""
+        endpoint: EndpointSpec = getattr(self, channel.value.replace("-", "_"))
+        return endpoint
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        taken: dict[int, Channel] = {}
+        for channel in Channel:
+            port = self.of(channel).port
+            if port in taken:
+                raise ValueError(f"{taken[port]} and {channel} both use port {port}")
+            taken[port] = channel
+        return self
