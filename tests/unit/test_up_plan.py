@@ -16,7 +16,7 @@ from tradingmesh.cli.up_plan import (
     ports_needed,
     processes,
 )
-from tradingmesh.contract import Component, TradingSystem
+from tradingmesh.contract import Channel, Component, TradingSystem
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.runtime.settings import Settings, parse_manifest
 
