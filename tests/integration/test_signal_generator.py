@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 import zmq
 
@@ -77,6 +78,8 @@ class Mesh:
         return read(RISK_CHECK_REQUEST, self.risk.recv_multipart())
 
     def answer(self, request: RiskCheckRequest, result: Decision, request_id: str | None = None) -> None:
+        if isinstance(result, Approved):
+            result = msgspec.structs.replace(result, reservation_id=f"r-{request.signal.signal_id}")
         response = RiskCheckResponse(request_id or request.request_id, result, 3, 1)
         self.risk.send_multipart(Sender(RISK_CHECK_RESPONSE, "risk", 1).frames(response, 1))
 
@@ -117,11 +120,11 @@ def test_a_tick_becomes_an_approved_signal(mesh: Mesh) -> None:
     assert header.trace_id == trace
     mesh.answer(request, APPROVED)
     header, order = mesh.order()
-    assert order == ApprovedSignal(request.signal, APPROVED)
+    assert order == ApprovedSignal(request.signal, msgspec.structs.replace(APPROVED, reservation_id="r-cross-7-1"))
     assert header.trace_id == trace
     event = mesh.event()
     assert isinstance(event, SignalApproved)
-    assert (event.reservation_id, event.metadata.trace_id) == ("r-1", trace.hex())
+    assert (event.reservation_id, event.metadata.trace_id) == ("r-cross-7-1", trace.hex())
     status = mesh.generator.status()
     assert (status["signals"], status["approved"], status["waiting"]) == (1, 1, 0)
     assert mesh.context.metrics.latency("risk_check_round_trip").count == 1

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +56,13 @@ def tick(signals: SignalCore, now_ns: int = 0, event: MarketEvent | None = None)
 
 def answer(signals: SignalCore, ask: Effect, result: Decision, now_ns: int = 0) -> list[Effect]:
     assert isinstance(ask, Ask)
+    if result is APPROVED:
+        result = approval(ask.request.signal.signal_id)
     return signals.on_answer(RiskCheckResponse(ask.request.request_id, result, 5, now_ns), now_ns)
+
+
+def approval(signal_id: str) -> Approved:
+    return msgspec.structs.replace(APPROVED, reservation_id=f"r-{signal_id}")
 
 
 def test_a_wish_becomes_a_checked_and_then_a_sent_signal() -> None:
@@ -70,7 +78,7 @@ def test_a_wish_becomes_a_checked_and_then_a_sent_signal() -> None:
     assert (ask.request.request_id, ask.request.current_price) == ("s0-ff-1/signal", Decimal(180))
     (send,) = answer(signals, ask, APPROVED, 9)
     assert isinstance(send, Send)
-    assert (send.approved.signal, send.approved.approval) == (signal, APPROVED)
+    assert (send.approved.signal, send.approved.approval) == (signal, approval("s0-ff-1"))
     assert send.origin == ORIGIN
     assert (strategy.approved, signals.waiting) == ([], 0)
     assert signals.sent(send, delivered=True) == []
@@ -121,7 +129,7 @@ def test_silence_is_a_refusal_and_its_late_answer_counts_for_nothing() -> None:
     strategy = Eager()
     signals = core(strategy)
     (first,) = tick(signals, 0)
-    tick(signals, 1)
+    tick(signals, 900 * MS)
     assert signals.on_time(1_000 * MS - 1) == []
     reject, second = signals.on_time(1_000 * MS)
     assert isinstance(reject, Reject)
@@ -151,17 +159,55 @@ def test_a_full_queue_refuses_its_oldest() -> None:
 
 
 def test_what_waited_too_long_is_not_asked() -> None:
-    """A signal that is past its valid-until when its turn comes is refused without a check."""
+    """A signal whose time is over when its turn comes is refused without a check."""
     signals = core(Eager())
     (first,) = tick(signals, 0)
     tick(signals, 1)
-    tick(signals, 2_500 * MS)
-    approved, stale, ask = answer(signals, first, REFUSED, 3_000 * MS + 1)
-    assert isinstance(approved, Reject)
-    assert isinstance(stale, Reject)
-    assert stale.refused.reason == "it waited past its valid-until"
+    tick(signals, 900 * MS)
+    answered, waited, ask = answer(signals, first, REFUSED, 1_000 * MS + 1)
+    assert isinstance(answered, Reject)
+    assert isinstance(waited, Reject)
+    assert (waited.refused.check, waited.refused.reason) == (Check.RISK_CHECK_TIMEOUT, "no answer within 1000 ms")
     assert isinstance(ask, Ask)
     assert ask.request.signal.signal_id == "s0-ff-3"
+
+
+def test_whoever_waits_in_line_is_refused_in_its_own_time() -> None:
+    """With nobody there to answer, each of many signals is refused one timeout after it was made, not one by one."""
+    signals = core(Eager())
+    for number in range(20):
+        tick(signals, number * MS)
+    assert [type(effect) for effect in signals.on_time(1_005 * MS)] == [Reject] * 6 + [Ask]
+    assert [type(effect) for effect in signals.on_time(1_019 * MS)] == [Reject] * 14
+    assert signals.waiting == 0
+
+
+def test_an_approval_of_another_reservation_sends_nothing() -> None:
+    """The answer is to this request, but what it approves is not this signal."""
+    strategy = Eager()
+    signals = core(strategy)
+    (ask,) = tick(signals, 0)
+    (reject,) = answer(signals, ask, approval("s0-ff-9"))
+    assert isinstance(reject, Reject)
+    assert reject.refused == Refused(Check.RESERVATION, "the answer approves another reservation, r-s0-ff-9")
+    assert (strategy.approved, strategy.refused) == ([], strategy.wished)
+
+
+@pytest.mark.parametrize(("age_ms", "decided"), [(0, True), (500, True), (501, False), (-400, True), (-501, False)])
+def test_an_old_tick_is_not_decided_on(age_ms: int, decided: bool) -> None:  # noqa: FBT001 - what the table says
+    """The strategy hears it, and learns that its wish is refused; a tick from the future is as old as it is ahead."""
+    strategy = Eager()
+    running = [Running("s0", frozenset({"IBM"}), strategy)]
+    signals = SignalCore(
+        Roster(running), epoch=255, timeout_ns=1_000 * MS, valid_for_ns=3_000 * MS, tick_age_max_ns={"IBM": 500 * MS}
+    )
+    now_ns = 10_000 * MS
+    (effect,) = signals.ask(signals.on_event(trade()), now_ns, Origin(b"t", 0, now_ns - age_ms * MS))
+    assert isinstance(effect, Ask if decided else Reject)
+    if isinstance(effect, Reject):
+        assert effect.refused.check is Check.TICK_AGE
+        assert effect.refused.reason == "the tick was 501 ms old, maxQuoteAge of IBM is 500 ms"
+        assert (len(strategy.refused), signals.waiting) == (1, 0)
 
 
 def test_an_approval_past_valid_until_sends_nothing() -> None:

@@ -12,6 +12,7 @@ class Check(StrEnum):
     """Every check, in the order they are made. A refusal names one of them."""
 
     REQUEST = "request"
+    FENCED = "fenced"
     TRADING_STATE = "trading-state"
     CIRCUIT_BREAKER = "circuit-breaker"
     RESTRICTED_SYMBOL = "restricted-symbol"
@@ -31,6 +32,8 @@ class Check(StrEnum):
     """Given by the asking side: no answer came in time, so the answer is no."""
     DELIVERY = "delivery"
     """Given by the asking side: approved, but no execution engine takes it now, and later would be too late."""
+    TICK_AGE = "tick-age"
+    """Given by the asking side: the tick that moved the strategy was published too long ago to decide on."""
 
 
 class Stage(StrEnum):
@@ -59,8 +62,21 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 Decision = Approved | Refused
 
 
+class Writer(msgspec.Struct, frozen=True):
+    """One life of an execution engine: which outbox it writes, and which of that outbox's lives it is.
+
+    An outbox has one writer at a time, and each is of a higher epoch than those before it. Both are 0 for nobody.
+    """
+
+    outbox_epoch: int = 0
+    epoch: int = 0
+
+
+NOBODY = Writer()
+
+
 class RiskCheckRequest(msgspec.Struct, frozen=True):
-    """May this be traded? At stage ORDER `reservation_id` is what the signal was approved with."""
+    """May this be traded? At stage ORDER `reservation_id` is what the signal was approved with, `writer` who submits."""
 
     request_id: str
     stage: Stage
@@ -68,6 +84,7 @@ class RiskCheckRequest(msgspec.Struct, frozen=True):
     current_price: Decimal
     timestamp_ns: int
     reservation_id: str = ""
+    writer: Writer = NOBODY
 
 
 class RiskCheckResponse(msgspec.Struct, frozen=True):

@@ -11,9 +11,10 @@ import zmq
 from tradingmesh.adapters.strategy_loader import load_strategies
 from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber
 from tradingmesh.adapters.zmq_messages import Sender, read
-from tradingmesh.contract import Channel
+from tradingmesh.contract import Channel, TradingSystemSpec
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.market import MarketEvent
+from tradingmesh.core.risk.limits import Limits
 from tradingmesh.core.signals.core import Ask, Effect, Origin, Reject, Send, SignalCore
 from tradingmesh.core.signals.roster import Roster, Running
 from tradingmesh.runtime.component import Context, Service
@@ -38,7 +39,13 @@ class SignalGenerator:
         self._roster = Roster(running)
         timeout_ns = context.spec.endpoints.risk_check.timeout_ms * _NS_PER_MS
         valid_for_ns = timeout_ns + ORDER_GRACE_NS
-        self._core = SignalCore(self._roster, epoch=context.epoch, timeout_ns=timeout_ns, valid_for_ns=valid_for_ns)
+        self._core = SignalCore(
+            self._roster,
+            epoch=context.epoch,
+            timeout_ns=timeout_ns,
+            valid_for_ns=valid_for_ns,
+            tick_age_max_ns=tick_ages_ns(context.spec),
+        )
         self._wishes = self._core.on_event
         self._telling = Telling(context, self._core)
         self._asked = ("", 0)
@@ -137,6 +144,13 @@ class SignalGenerator:
     def drain(self) -> None:
         """Refuses the signals that have no answer: nothing is sent once the generator stops."""
         self._do(self._core.give_up(), self._now_ns())
+
+
+def tick_ages_ns(spec: TradingSystemSpec) -> dict[str, int]:
+    """How old a tick may be to be decided on: as old as the risk manager lets a quote be."""
+    limits = Limits(spec.risk_limits)
+    ages_ns = {symbol: limits.of(symbol).quote_age_ns for symbol in spec.symbols}
+    return {symbol: age_ns for symbol, age_ns in ages_ns.items() if age_ns is not None}
 
 
 def build(context: Context) -> Service:

@@ -86,7 +86,7 @@ class _Replay:
                 advance(now_ns)
             heard = wishes(event)
             if heard:
-                self._do(self._signals.ask(heard, now_ns, Origin()), now_ns)
+                self._do(self._signals.ask(heard, now_ns, Origin(published_ns=now_ns)), now_ns)
         return self._result(trades, quotes)
 
     def _do(self, effects: list[Effect], now_ns: int) -> None:

@@ -1,13 +1,14 @@
 """The signal generator's decisions: market events -> strategies -> wishes -> signals -> checks -> approved signals.
 
 Nothing here sends: each method returns what is to be done, as effects. One risk check is in flight at a time; signals
-that come meanwhile wait in a bounded queue, and ticks go on. Each wish is answered to its strategy exactly once:
-approved and sent, or refused (by the risk manager, by its silence, by a full queue, by its own age, or because nobody
-took it).
+that come meanwhile wait in a bounded queue, and ticks go on. Each wish is answered to its strategy exactly once, within
+the timeout: approved and sent, or refused (by the risk manager, by its silence, by a full queue, by the age of the tick
+it came of, or because nobody took it).
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -15,11 +16,14 @@ from tradingmesh.core.checks import ApprovedSignal, Check, Decision, Refused, Ri
 from tradingmesh.core.ids import signal_id
 from tradingmesh.core.market import MarketEvent
 from tradingmesh.core.money import of_e4
+from tradingmesh.core.risk.reservations import reservation_id
 from tradingmesh.core.signal import Signal
 from tradingmesh.core.signals.roster import Heard, Roster, Running, StrategyStopped, Wished
 from tradingmesh.core.strategy import Wish
 
 QUEUE_MAX = 64
+_NS_PER_MS = 1_000_000
+_NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -62,27 +66,37 @@ class _Pending(msgspec.Struct, frozen=True):
     by: Running
     wish: Wish
     origin: Origin
+    made_ns: int
 
 
 class _InFlight(msgspec.Struct, frozen=True):
     pending: _Pending
     request_id: str
-    deadline_ns: int
 
 
 class SignalCore:
     """The signals of one signal generator on their way to approval. Times are wall time in ns.
 
     `on_event` only tells the strategies; where it returns something, that goes to `ask`. So a tick that moves nobody,
-    as nearly every one, costs neither a reading of the clock nor an object.
+    as nearly every one, costs neither a reading of the clock nor an object. `tick_age_max_ns` says by symbol how long ago
+    the tick that moved somebody may have been published.
     """
 
-    def __init__(self, roster: Roster, *, epoch: int, timeout_ns: int, valid_for_ns: int) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        *,
+        epoch: int,
+        timeout_ns: int,
+        valid_for_ns: int,
+        tick_age_max_ns: Mapping[str, int] = _NO_LIMITS,
+    ) -> None:
         self._roster = roster
         self.on_event: Callable[[MarketEvent], Heard] = roster.on_event
         self._epoch = epoch
         self._timeout_ns = timeout_ns
         self._valid_for_ns = valid_for_ns
+        self._tick_age_max_ns = tick_age_max_ns
         self._queue: deque[_Pending] = deque()
         self._in_flight: _InFlight | None = None
         self.signals = 0
@@ -99,7 +113,7 @@ class SignalCore:
         effects: list[Effect] = []
         for one in heard:
             if isinstance(one, Wished):
-                effects += self._queued(_Pending(self._signal(one, now_ns), one.by, one.wish, origin))
+                effects += self._queued(_Pending(self._signal(one, now_ns), one.by, one.wish, origin, now_ns))
             else:
                 effects.append(one)
         return effects + self._next(now_ns)
@@ -117,20 +131,24 @@ class SignalCore:
         """Takes whether the execution engine could be handed the signal. Where not, it is refused: it would be late."""
         if delivered:
             return list(self._roster.approved(send.by, send.wish))
-        pending = _Pending(send.approved.signal, send.by, send.wish, send.origin)
-        return self._refused(pending, Refused(Check.DELIVERY, "no execution engine takes orders now"))
+        reject = Reject(
+            send.approved.signal, Refused(Check.DELIVERY, "no execution engine takes orders now"), send.origin
+        )
+        return [reject, *self._roster.refused(send.by, send.wish)]
 
     def on_time(self, now_ns: int) -> list[Effect]:
-        """Gives up the check in flight once its time is over: no answer is no.
+        """Gives up what has waited for its time since it was made, in flight or in line: no answer is no.
 
-        So it is where the clock was set back to before the check was asked: its time cannot be told any more.
+        So it is where the clock was set back to before a signal was made: its time cannot be told any more.
         """
+        effects: list[Effect] = []
         flight = self._in_flight
-        if flight is None or flight.deadline_ns - self._timeout_ns <= now_ns < flight.deadline_ns:
-            return []
-        self._in_flight = None
-        reason = f"no answer within {self._timeout_ns // 1_000_000} ms"
-        return self._timed_out(flight.pending, reason) + self._next(now_ns)
+        if flight is not None and self._overdue(flight.pending, now_ns):
+            self._in_flight = None
+            effects += self._timed_out(flight.pending, self._silence)
+        while self._queue and self._overdue(self._queue[0], now_ns):
+            effects += self._timed_out(self._queue.popleft(), self._silence)
+        return effects + self._next(now_ns)
 
     def give_up(self) -> list[Effect]:
         """Refuses all that waits: the generator stops."""
@@ -138,6 +156,13 @@ class SignalCore:
         waiting = [flight.pending, *self._queue] if flight else list(self._queue)
         self._queue.clear()
         return [effect for pending in waiting for effect in self._timed_out(pending, "the signal generator stops")]
+
+    @property
+    def _silence(self) -> str:
+        return f"no answer within {self._timeout_ns // _NS_PER_MS} ms"
+
+    def _overdue(self, pending: _Pending, now_ns: int) -> bool:
+        return not 0 <= now_ns - pending.made_ns < self._timeout_ns
 
     def _signal(self, wished: Wished, now_ns: int) -> Signal:
         self.signals += 1
@@ -162,23 +187,35 @@ class SignalCore:
         if pending.wish.symbol not in pending.by.symbols:
             reason = f"{pending.wish.symbol} is not among the symbols of {pending.by.name}"
             return self._refused(pending, Refused(Check.REQUEST, reason))
+        stale = self._why_stale(pending)
+        if stale:
+            return self._refused(pending, Refused(Check.TICK_AGE, stale))
         self._queue.append(pending)
         if len(self._queue) <= QUEUE_MAX:
             return []
         self.dropped += 1
         return self._timed_out(self._queue.popleft(), f"{QUEUE_MAX} newer signals wait for their check")
 
+    def _why_stale(self, pending: _Pending) -> str:
+        """A tick from the future is from before the clock was set back, and as old as that at least."""
+        symbol = pending.wish.symbol
+        limit_ns = self._tick_age_max_ns.get(symbol)
+        age_ns = abs(pending.made_ns - pending.origin.published_ns)
+        if limit_ns is None or age_ns <= limit_ns:
+            return ""
+        return f"the tick was {age_ns // _NS_PER_MS} ms old, maxQuoteAge of {symbol} is {limit_ns // _NS_PER_MS} ms"
+
     def _next(self, now_ns: int) -> list[Effect]:
         effects: list[Effect] = []
         while self._queue and self._in_flight is None:
             pending = self._queue.popleft()
             signal = pending.signal
-            if now_ns >= signal.valid_until_ns:
-                effects += self._timed_out(pending, "it waited past its valid-until")
+            if self._overdue(pending, now_ns):
+                effects += self._timed_out(pending, self._silence)
                 continue
             request_id = f"{signal.signal_id}/signal"
             request = RiskCheckRequest(request_id, Stage.SIGNAL, signal, signal.reference_price, now_ns)
-            self._in_flight = _InFlight(pending, request_id, now_ns + self._timeout_ns)
+            self._in_flight = _InFlight(pending, request_id)
             effects.append(Ask(request, pending.origin))
         return effects
 
@@ -187,6 +224,9 @@ class SignalCore:
             return self._refused(pending, result)
         if now_ns >= pending.signal.valid_until_ns:
             return self._timed_out(pending, "approved past its valid-until")
+        if result.reservation_id != reservation_id(pending.signal.signal_id):
+            reason = f"the answer approves another reservation, {result.reservation_id}"
+            return self._refused(pending, Refused(Check.RESERVATION, reason))
         approved = ApprovedSignal(pending.signal, result)
         return [Send(approved, pending.origin, pending.by, pending.wish)]
 
