@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,7 @@ from aiohttp import web
 from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber
 from tradingmesh.adapters.zmq_sockets import SocketFactory
 from tradingmesh.alpaca_simulator.data_stream import DataStream
+from tradingmesh.alpaca_simulator.faults import Faults
 from tradingmesh.alpaca_simulator.market import Market
 from tradingmesh.contract import Channel, Component, EndpointsSpec
 from tradingmesh.core.market import MarketEvent, Quote, Tick, Trade
@@ -58,7 +60,7 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.market = Market()
-        self.stream = DataStream(self.market, {"key": "secret"})
+        self.stream = DataStream(self.market, {"key": "secret"}, Faults(Metrics(component="test"), time.monotonic))
         self.attempts = 0
         self.port, self.admin = free_port(), free_port()
         self.endpoints = EndpointsSpec.model_validate({"marketData": {"port": self.port}})

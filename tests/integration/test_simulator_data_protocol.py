@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 from tradingmesh.alpaca_simulator.data_client import CHANNELS, FRAME_MESSAGES, WAITING_MAX, DataClient
 from tradingmesh.alpaca_simulator.data_frames import JSON, MESSAGE_PACK, bar_message, quote_message, trade_message
 from tradingmesh.alpaca_simulator.data_stream import ERRORS, DataStream
+from tradingmesh.alpaca_simulator.faults import Faults
 from tradingmesh.alpaca_simulator.market import Market
 from tradingmesh.alpaca_simulator.times import parse_time
 from tradingmesh.core.market import Bar, Quote, Trade
 from tradingmesh.core.tape.bars import TradedBar
+from tradingmesh.telemetry.metrics import Metrics
 
 times = st.integers(0, 4 * 10**18)
 symbols = st.sampled_from(["IBM", "BRK.B", "BTC/USD"])
@@ -163,7 +166,7 @@ def test_a_message_nested_without_end_is_answered() -> None:
 
 async def converse(messages: list[bytes], form: Any) -> list[Any]:
     """Sends these after authenticating; what came back, up to the answer to a last, correct message."""
-    stream = DataStream(Market(), {"key": "secret"})
+    stream = DataStream(Market(), {"key": "secret"}, Faults(Metrics(component="test"), time.monotonic))
     app = web.Application()
     app.add_routes(stream.routes())
     headers = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
@@ -187,7 +190,7 @@ async def converse(messages: list[bytes], form: Any) -> list[Any]:
 async def test_an_unknown_feed_is_not_there() -> None:
     """Only Alpaca's feeds are served."""
     app = web.Application()
-    app.add_routes(DataStream(Market(), {}).routes())
+    app.add_routes(DataStream(Market(), {}, Faults(Metrics(component="test"), time.monotonic)).routes())
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/v2/moon")).status == 404
         assert (await client.get("/v2/sip")).status == 400

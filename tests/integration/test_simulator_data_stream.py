@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,10 +18,12 @@ from aiohttp import web
 from tradingmesh.adapters.tape import open_tape
 from tradingmesh.alpaca_simulator import data_client
 from tradingmesh.alpaca_simulator.data_stream import DataStream
+from tradingmesh.alpaca_simulator.faults import Faults
 from tradingmesh.alpaca_simulator.market import Market
 from tradingmesh.core.market import Quote, Tick, Trade
 from tradingmesh.core.tape.bars import MINUTE_NS
 from tradingmesh.core.tape.generator import OPEN_NS
+from tradingmesh.telemetry.metrics import Metrics
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # alpaca-py uses websockets' legacy client
@@ -51,7 +54,7 @@ class Server:
 @asynccontextmanager
 async def serving(**options: Any) -> AsyncIterator[Server]:
     market = Market()
-    stream = DataStream(market, KEYS, **options)
+    stream = DataStream(market, KEYS, Faults(Metrics(component="test"), time.monotonic), **options)
     app = web.Application()
     app.add_routes(stream.routes())
     runner = web.AppRunner(app, shutdown_timeout=1)

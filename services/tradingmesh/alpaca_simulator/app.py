@@ -1,6 +1,7 @@
 """The simulator put together: the tape plays into the market, the exchange and the streams, all on one port."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,9 @@ from tradingmesh.alpaca_simulator.account import Account
 from tradingmesh.alpaca_simulator.account_rest import AccountRest
 from tradingmesh.alpaca_simulator.data_stream import DataStream
 from tradingmesh.alpaca_simulator.exchange import Exchange
+from tradingmesh.alpaca_simulator.faults import Faults
+from tradingmesh.alpaca_simulator.faults_gate import faulty_gateway
+from tradingmesh.alpaca_simulator.faults_rest import PATH, FaultsRest
 from tradingmesh.alpaca_simulator.http import BODY_MAX_BYTES, Keys, RateLimit, answer, gate
 from tradingmesh.alpaca_simulator.market import Market
 from tradingmesh.alpaca_simulator.order_rest import OrderRest
@@ -18,13 +22,14 @@ from tradingmesh.alpaca_simulator.orders import Execution
 from tradingmesh.alpaca_simulator.player import Player, Speed
 from tradingmesh.alpaca_simulator.times import rfc3339
 from tradingmesh.alpaca_simulator.trading_stream import TradingStream
+from tradingmesh.contract import FaultPlace
 from tradingmesh.core.market import Bar, MarketEvent
 from tradingmesh.core.money import plain
 from tradingmesh.ports import Tape
 from tradingmesh.telemetry.logs import Logger
 from tradingmesh.telemetry.metrics import Metrics
 
-_OPEN_TO_ALL = frozenset({"/stream", "/v2/{feed}", "/simulator/state", "/simulator/start", "/simulator/stop"})
+_OPEN_TO_ALL = frozenset({"/stream", "/v2/{feed}", "/simulator/state", "/simulator/start", "/simulator/stop", PATH})
 
 
 class Telemetry(NamedTuple):
@@ -56,8 +61,9 @@ class Simulator:
         first = next(iter(tape), None)
         self.market = Market()
         self.exchange = Exchange(symbols, account, name, first.timestamp_ns if first else 0)
-        self.trading_stream = TradingStream(keys, to.metrics)
-        self.data_stream = DataStream(self.market, {keys.key_id: keys.secret_key})
+        self.faults = Faults(to.metrics, time.monotonic)
+        self.trading_stream = TradingStream(keys, to.metrics, self.faults)
+        self.data_stream = DataStream(self.market, {keys.key_id: keys.secret_key}, self.faults)
         self.released = asyncio.Event()
         if not hold:
             self.released.set()
@@ -67,9 +73,8 @@ class Simulator:
 
     def application(self, limit: RateLimit, keys: Keys, to: Telemetry) -> web.Application:
         """The HTTP application with every path, trading, market data and the simulator's own."""
-        app = web.Application(
-            middlewares=[gate(keys, _OPEN_TO_ALL, limit, to.metrics, to.log)], client_max_size=BODY_MAX_BYTES
-        )
+        around = [faulty_gateway(self.faults, _OPEN_TO_ALL), gate(keys, _OPEN_TO_ALL, limit, to.metrics, to.log)]
+        app = web.Application(middlewares=around, client_max_size=BODY_MAX_BYTES)
         app.add_routes(OrderRest(self.exchange, self.trading_stream.publish).routes())
         app.add_routes(AccountRest(self.exchange).routes())
         app.add_routes(data_rest.routes(self.market))
@@ -77,6 +82,12 @@ class Simulator:
         app.add_routes([web.get("/stream", self.trading_stream.serve)])
         app.add_routes([web.get("/simulator/state", self._state)])
         app.add_routes([web.post("/simulator/start", self._start), web.post("/simulator/stop", self._stop)])
+        faults = FaultsRest(
+            self.faults,
+            {FaultPlace.TRADE_UPDATES: self.trading_stream.cut, FaultPlace.MARKET_DATA: self.data_stream.cut},
+        )
+        app.add_routes(faults.routes())
+        app.on_startup.append(faults.begin)
         app.on_shutdown.append(self._close_streams)
         return app
 

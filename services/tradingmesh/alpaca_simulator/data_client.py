@@ -113,6 +113,11 @@ class DataClient:
         finally:
             self._end()
 
+    def cut(self) -> None:
+        """Ends the connection at once."""
+        self._end()
+        self._abort()
+
     async def close(self) -> None:
         """Sends what waits, in bounded time, and closes the connection."""
         try:

@@ -8,11 +8,12 @@ https://docs.alpaca.markets/docs/streaming-market-data.
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import WSMsgType, web
 
+from tradingmesh.alpaca_simulator import refusals
 from tradingmesh.alpaca_simulator.data_client import CHANNELS, STALL_S, DataClient
 from tradingmesh.alpaca_simulator.data_frames import (
     JSON,
@@ -21,7 +22,10 @@ from tradingmesh.alpaca_simulator.data_frames import (
     quote_message,
     trade_message,
 )
+from tradingmesh.alpaca_simulator.faults import Faults
+from tradingmesh.alpaca_simulator.held_messages import WayOut
 from tradingmesh.alpaca_simulator.market import Market
+from tradingmesh.contract import FaultPlace
 from tradingmesh.core.market import MarketEvent, Quote, Trade
 from tradingmesh.core.tape.bars import TradedBar
 
@@ -31,6 +35,7 @@ SYMBOLS_MAX = 1000
 FEEDS = ("iex", "sip", "delayed_sip", "test")
 _MESSAGE_BYTES_MAX = 1 << 20
 _WRITE_BUFFER_BYTES = 32 << 10
+_HERE = FaultPlace.MARKET_DATA
 
 ERRORS = {
     400: "invalid syntax",
@@ -51,6 +56,15 @@ _ENDING = (402, 404, 406)
 """After these the connection is closed."""
 
 
+class _Message(NamedTuple):
+    """What goes to the subscribers of a channel and symbol."""
+
+    channel: str
+    symbol: str
+    content: dict[str, Any]
+    timestamp_ns: int
+
+
 class _Refused(Exception):  # noqa: N818 - it is an answer
     """The client's message gets an error code for an answer."""
 
@@ -66,6 +80,7 @@ class DataStream:
         self,
         market: Market,
         keys: Mapping[str, str],
+        faults: Faults,
         *,
         auth_timeout_s: float = AUTH_TIMEOUT_S,
         stall_s: float = STALL_S,
@@ -76,10 +91,13 @@ class DataStream:
         self.stalled = 0
         self._market = market
         self._keys = dict(keys)
+        self._faults = faults
+        self._way_out: WayOut[_Message] = WayOut(_HERE, faults, self._spread)
         self._auth_timeout_s = auth_timeout_s
         self._stall_s = stall_s
         self._connections_max = connections_max
         self._symbols_max = symbols_max
+        self._connected: set[DataClient] = set()
         self._clients: set[DataClient] = set()
         self._listeners: dict[tuple[str, str], list[DataClient]] = {}
 
@@ -101,37 +119,58 @@ class DataStream:
             await self._publish_bar(done)
         symbol = event.symbol
         if type(event) is Quote:
-            if listeners := self._listening("quotes", symbol):
-                await self._spread(listeners, quote_message(event), event.timestamp_ns)
-        elif type(event) is Trade and (listeners := self._listening("trades", symbol)):
+            if self._leaves("quotes", symbol):
+                await self._send(_Message("quotes", symbol, quote_message(event), event.timestamp_ns))
+        elif type(event) is Trade and self._leaves("trades", symbol):
             message = trade_message(event, self._market.trades(symbol).count)
-            await self._spread(listeners, message, event.timestamp_ns)
+            await self._send(_Message("trades", symbol, message, event.timestamp_ns))
+
+    def cut(self) -> None:
+        """Ends every connection at once."""
+        for client in list(self._connected):
+            self._faults.cuts(_HERE)
+            client.cut()
 
     async def close(self) -> None:
         """Ends every connection."""
+        self._way_out.close()
         for client in list(self._clients):
             await client.close()
 
     async def _publish_bar(self, done: TradedBar) -> None:
         symbol = done.bar.symbol
-        if listeners := self._listening("bars", symbol):
-            await self._spread(listeners, bar_message("b", done), done.bar.timestamp_ns)
-        if listeners := self._listening("dailyBars", symbol):
+        if self._leaves("bars", symbol):
+            await self._send(_Message("bars", symbol, bar_message("b", done), done.bar.timestamp_ns))
+        if self._leaves("dailyBars", symbol):
             day = self._market.day_bar(symbol)
             if day is not None:
-                await self._spread(listeners, bar_message("d", day), day.bar.timestamp_ns)
+                await self._send(_Message("dailyBars", symbol, bar_message("d", day), day.bar.timestamp_ns))
 
-    @staticmethod
-    async def _spread(listeners: list[DataClient], message: dict[str, Any], timestamp_ns: int) -> None:
-        encoded: dict[int, bytes] = {}
-        for client in listeners:
-            form = client.form
-            if id(form) not in encoded:
-                encoded[id(form)] = form.encode(message, timestamp_ns)
-            client.put(encoded[id(form)])
-        for client in listeners:
+    def _leaves(self, channel: str, symbol: str) -> bool:
+        """Whether it is sent: to somebody, or to meet the faults that it would meet in any run."""
+        return bool(self._listening(channel, symbol)) or self._faults.any_on(_HERE)
+
+    async def _send(self, message: _Message) -> None:
+        code = self._faults.error(407, 500)
+        if code is not None:
+            for client in self._clients:
+                client.tell(_error(code))
+        self._way_out.send(message)
+        for client in self._listening(message.channel, message.symbol):
             if client.full:
                 await client.room()
+
+    def _spread(self, message: _Message) -> None:
+        encoded: dict[int, bytes] = {}
+        for client in self._listening(message.channel, message.symbol):
+            form = client.form
+            if id(form) not in encoded:
+                encoded[id(form)] = form.encode(message.content, message.timestamp_ns)
+            client.put(encoded[id(form)])
+
+    def _answer(self, client: DataClient, answer: dict[str, Any]) -> None:
+        if not self._faults.mutes(_HERE):
+            client.tell(answer)
 
     def _listening(self, channel: str, symbol: str) -> list[DataClient]:
         """Who wants that, remembered until a subscription changes."""
@@ -149,17 +188,21 @@ class DataStream:
             self.subscribed.clear()
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(compress=False, writer_limit=0, max_msg_size=_MESSAGE_BYTES_MAX)
+        if self._faults.cuts(_HERE):
+            raise refusals.unavailable()
+        socket = web.WebSocketResponse(compress=False, writer_limit=0, max_msg_size=_MESSAGE_BYTES_MAX, autoping=False)
         await socket.prepare(request)
         assert request.transport is not None  # noqa: S101 - a request that was just upgraded has one
         request.transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
         form = MESSAGE_PACK if "msgpack" in request.headers.get("Content-Type", "") else JSON
         client = DataClient(socket, form, request.transport.abort, self._stall_s)
+        self._connected.add(client)
         sender = asyncio.create_task(client.send())
-        client.tell({"T": "success", "msg": "connected"})
+        self._answer(client, {"T": "success", "msg": "connected"})
         try:
             await self._converse(request, socket, client)
         finally:
+            self._connected.discard(client)
             self._clients.discard(client)
             self._changed()
             self.stalled += client.stalled
@@ -182,27 +225,31 @@ class DataStream:
             while await self._answer_next(socket, client):
                 await client.room()
         except TimeoutError:
-            client.tell(_error(404))
+            self._answer(client, _error(404))
         except _Refused as refused:
-            client.tell(_error(refused.code))
+            self._answer(client, _error(refused.code))
 
     async def _answer_next(self, socket: web.WebSocketResponse, client: DataClient) -> bool:
         """Whether there was another message. Raises `_Refused` where the connection ends with the error."""
         received = await socket.receive()
+        if received.type in (WSMsgType.PING, WSMsgType.PONG):
+            if received.type is WSMsgType.PING and not self._faults.swallows_ping(_HERE):
+                await socket.pong(received.data)
+            return True
         if received.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
             return False
         data = received.data.encode() if received.type is WSMsgType.TEXT else received.data
         try:
-            self._answer(client, client.form.decode(data))
+            self._obey(client, client.form.decode(data))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            client.tell(_error(400))
+            self._answer(client, _error(400))
         except _Refused as refused:
             if refused.code in _ENDING:
                 raise
-            client.tell(_error(refused.code))
+            self._answer(client, _error(refused.code))
         return True
 
-    def _answer(self, client: DataClient, message: Any) -> None:
+    def _obey(self, client: DataClient, message: Any) -> None:
         if not isinstance(message, dict):
             raise _Refused(400)
         action = message.get("action")
@@ -223,9 +270,10 @@ class DataStream:
             raise _Refused(402)
         if len(self._clients) >= self._connections_max:
             raise _Refused(406)
+        self._fail_if_told(406)
         client.authenticated = True
         self._clients.add(client)
-        client.tell({"T": "success", "msg": "authenticated"})
+        self._answer(client, {"T": "success", "msg": "authenticated"})
 
     def _subscribe(self, client: DataClient, action: str, wanted: Mapping[str, list[str]]) -> None:
         if action == "unsubscribe":
@@ -233,9 +281,15 @@ class DataStream:
         elif client.symbol_count_with(wanted) > self._symbols_max:
             raise _Refused(405)
         else:
+            self._fail_if_told(405, 409)
             client.subscribe(wanted)
-        client.tell({"T": "subscription", **client.subscriptions})
+        self._answer(client, {"T": "subscription", **client.subscriptions})
         self._changed()
+
+    def _fail_if_told(self, *codes: int) -> None:
+        code = self._faults.error(*codes)
+        if code is not None:
+            raise _Refused(code)
 
 
 def _wanted(message: Mapping[str, Any]) -> dict[str, list[str]]:

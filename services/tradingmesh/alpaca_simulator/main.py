@@ -54,6 +54,7 @@ class Program:
             self._telemetry,
             hold=settings.simulator_hold,
         )
+        self._simulator.faults.inject(spec.broker.simulator.faults)
         self._not_ready = ["starting"]
         self._last_turn_s = time.monotonic()
 

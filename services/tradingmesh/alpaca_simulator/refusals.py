@@ -56,6 +56,11 @@ def unauthorized() -> RefusalError:
     return RefusalError(401, 40110000, "request is not authorized")
 
 
+def unavailable() -> RefusalError:
+    """Nobody is let in now."""
+    return RefusalError(503, 50310000, "service unavailable")
+
+
 def insufficient_buying_power(buying_power: Decimal, cost_basis: Decimal) -> RefusalError:
     """The order costs more than the account may spend."""
     details = {"buying_power": plain(buying_power), "cost_basis": plain(cost_basis)}

@@ -11,10 +11,14 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
+from tradingmesh.alpaca_simulator import refusals
+from tradingmesh.alpaca_simulator.faults import Faults
+from tradingmesh.alpaca_simulator.held_messages import WayOut
 from tradingmesh.alpaca_simulator.http import Keys, encode
 from tradingmesh.alpaca_simulator.orders import TradeUpdate
 from tradingmesh.alpaca_simulator.refusals import RefusalError
 from tradingmesh.alpaca_simulator.views import update_view
+from tradingmesh.contract import FaultPlace
 from tradingmesh.telemetry.metrics import Metrics
 
 STREAM = "trade_updates"
@@ -24,6 +28,7 @@ WAITING_MAX = 10_000
 HEARTBEAT_S = 20.0
 CLOSE_WITHIN_S = 1.0
 _MESSAGE_MAX_BYTES = 16 * 1024
+_HERE = FaultPlace.TRADE_UPDATES
 
 
 class _Client:
@@ -38,8 +43,10 @@ class _Client:
 class TradingStream:
     """The stream's clients. `publish` is the one place where trade updates leave the simulator."""
 
-    def __init__(self, keys: Keys, metrics: Metrics) -> None:
+    def __init__(self, keys: Keys, metrics: Metrics, faults: Faults) -> None:
         self._keys = keys
+        self._faults = faults
+        self._way_out: WayOut[bytes] = WayOut(_HERE, faults, self._spread)
         self._clients: set[_Client] = set()
         self._sent = metrics.counter("trade_updates_sent", "Trade updates queued for a client.")
         self._cut_off = metrics.counter("stream_clients_cut_off", "Stream clients cut off for reading too slowly.")
@@ -47,14 +54,20 @@ class TradingStream:
 
     def publish(self, updates: Sequence[TradeUpdate]) -> None:
         """Queues the updates for every client that listens; never waits."""
-        listening = [client for client in self._clients if client.listening]
-        if not listening:
-            return
-        for update in updates:
-            message = encode(update_view(update))
-            for client in listening:
-                if client.listening:
-                    self._queue(client, message)
+        if self._clients or self._faults.any_on(_HERE):
+            for update in updates:
+                self._way_out.send(encode(update_view(update)))
+
+    def cut(self) -> None:
+        """Ends every connection at once."""
+        for client in self._clients:
+            self._faults.cuts(_HERE)
+            client.abort()
+
+    def _spread(self, message: bytes) -> None:
+        for client in self._clients:
+            if client.listening:
+                self._queue(client, message)
 
     def _queue(self, client: _Client, message: bytes) -> None:
         try:
@@ -69,7 +82,11 @@ class TradingStream:
         """One client, from its handshake to its end."""
         if len(self._clients) >= CLIENTS_MAX:
             raise RefusalError(429, 42910000, "connection limit exceeded")
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=_MESSAGE_MAX_BYTES, compress=False)
+        if self._faults.cuts(_HERE):
+            raise refusals.unavailable()
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, max_msg_size=_MESSAGE_MAX_BYTES, compress=False, autoping=False
+        )
         await socket.prepare(request)
         assert request.transport is not None  # noqa: S101 - a request that was just upgraded has one
         client = _Client(socket, request.transport.abort)
@@ -77,8 +94,12 @@ class TradingStream:
         sender = asyncio.create_task(self._send(client))
         try:
             async for message in socket:
-                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    await socket.send_bytes(encode(self._answer(client, message.data)))
+                if message.type is WSMsgType.PING and not self._faults.swallows_ping(_HERE):
+                    await socket.pong(message.data)
+                elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    told = self._answer(client, message.data)
+                    if not self._faults.mutes(_HERE):
+                        await socket.send_bytes(encode(told))
         except ConnectionError:
             return socket  # the client went before it had its answer
         finally:
@@ -88,6 +109,7 @@ class TradingStream:
 
     async def close(self) -> None:
         """Sends what waits, and ends every connection; one that takes longer than `CLOSE_WITHIN_S` is cut off."""
+        self._way_out.close()
         for client in list(self._clients):
             client.listening = False
             try:

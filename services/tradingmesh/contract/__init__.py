@@ -5,24 +5,33 @@ Field names are the manifest's camelCase; Python names are snake_case with the u
 """
 
 from tradingmesh.contract.broker import BrokerSpec, Mode
+from tradingmesh.contract.broker_api import ApiCircuitBreakerSpec, RetrySpec
 from tradingmesh.contract.endpoints import EndpointsSpec
+from tradingmesh.contract.faults import FaultKind, FaultPlace, FaultSpec, FaultsSpec
 from tradingmesh.contract.fields import SYMBOL_MAX_BYTES
 from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, Channel, Component
-from tradingmesh.contract.risk import CircuitBreakerSpec, RiskLimits, SymbolLimits, TradingState
+from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, SymbolLimits, TradingState
 from tradingmesh.contract.system import API_VERSION, KIND, StrategySpec, TradingSystem, TradingSystemSpec
 
 __all__ = [
     "ADMIN_PORT",
     "API_VERSION",
     "CHANNELS",
+    "FLATTEN",
     "KIND",
     "SYMBOL_MAX_BYTES",
+    "ApiCircuitBreakerSpec",
     "BrokerSpec",
     "Channel",
     "CircuitBreakerSpec",
     "Component",
     "EndpointsSpec",
+    "FaultKind",
+    "FaultPlace",
+    "FaultSpec",
+    "FaultsSpec",
     "Mode",
+    "RetrySpec",
     "RiskLimits",
     "StrategySpec",
     "SymbolLimits",

@@ -2,10 +2,12 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tradingmesh.contract.broker_api import ApiCircuitBreakerSpec, RetrySpec
+from tradingmesh.contract.faults import FaultsSpec
 from tradingmesh.contract.fields import DurationMs, Exact, Positive, Spec
 
 
@@ -36,7 +38,7 @@ class SimulatorSpec(Spec):
     """Market events a second and symbol of a generated tape."""
     cash: Positive = Decimal(1_000_000)
     bad_rows: Literal["skip", "stop"] = "skip"
-    faults: dict[str, Any] = Field(default_factory=dict)
+    faults: FaultsSpec = FaultsSpec()
 
 
 class BrokerSpec(Spec):
@@ -49,4 +51,6 @@ class BrokerSpec(Spec):
     trading_stream_url: str | None = None
     data_stream_url: str | None = None
     commission_per_share: Annotated[Exact, Field(ge=0)] = Decimal(0)
+    retry: RetrySpec = RetrySpec()
+    api_circuit_breaker: ApiCircuitBreakerSpec = ApiCircuitBreakerSpec()
     simulator: SimulatorSpec = SimulatorSpec()

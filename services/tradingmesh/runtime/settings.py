@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
@@ -13,6 +13,8 @@ from tradingmesh.contract import ADMIN_PORT, Component, EndpointsSpec, TradingSy
 from tradingmesh.core.errors import ConfigError
 
 MANIFEST_MAX_BYTES = 1 << 20
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Settings(BaseSettings):
@@ -86,8 +88,15 @@ def parse_manifest(content: Any, *, source: str) -> TradingSystem:
     """The manifest in parsed YAML. Raises `ConfigError` naming source and field."""
     if not isinstance(content, dict):
         raise ConfigError(f"{source}: not a TradingSystem manifest: a mapping belongs here")
+    return parse_spec(TradingSystem, content, source=source)
+
+
+def parse_spec(model: type[M], content: Any, *, source: str) -> M:
+    """A manifest, or a part of one, in parsed YAML or JSON. Raises `ConfigError` naming source and field."""
+    if not isinstance(content, dict):
+        raise ConfigError(f"{source}: a mapping belongs here")
     try:
-        return TradingSystem.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_sentence(error, content)}") from None
 
