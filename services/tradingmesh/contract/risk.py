@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 from tradingmesh.contract.fields import DurationMs, Positive, Spec, Symbol
 
 
+FLATTEN = "flatten"
+"""The strategy that closing orders are said to be of. It is the risk manager's own: none of the manifest has it."""
+
+
 class TradingState(StrEnum):
     """The kill switch: Reducing lets through only orders that shrink a position, Halted none."""
 

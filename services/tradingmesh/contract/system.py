@@ -10,7 +10,7 @@ from tradingmesh.contract.broker import BrokerSpec, Mode, SecretRef
 from tradingmesh.contract.endpoints import EndpointsSpec
 from tradingmesh.contract.fields import Exact, Spec, Symbol
 from tradingmesh.contract.names import Component
-from tradingmesh.contract.risk import CircuitBreakerSpec, RiskLimits, TradingState
+from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, TradingState
 
 API_VERSION = "tradingmesh.io/v1alpha1"
 KIND = "TradingSystem"
@@ -102,6 +102,8 @@ class TradingSystemSpec(Spec):
         names = [strategy.name for strategy in self.strategies]
         if len(set(names)) != len(names):
             raise ValueError("two strategies have one name")
+        if FLATTEN in names:
+            raise ValueError(f"a strategy may not be named {FLATTEN}: closing orders are said to be of it")
         for strategy in self.strategies:
             unknown = sorted(set(strategy.symbols) - set(self.symbols))
             if unknown:
