@@ -1,7 +1,8 @@
 """Alpaca as a `Broker`: requests wait for worker threads, because they block; answers and the stream are delivered.
 
-Placing orders has its own threads, so that neither a cancel nor a reconciliation waits behind a broker that is slow
-to take orders. The threads are daemons: a request without an end does not keep the process from ending.
+Orders, cancels and questions each have their own threads, so that no cancel waits behind a broker that is slow to take
+orders, nor behind a reconciliation that waits for its rate. All pass one gate: breaker and rate are the account's. The
+threads are daemons: a request without an end does not keep the process from ending.
 """
 
 import threading
@@ -9,16 +10,21 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from tradingmesh.adapters.alpaca_answers import KeysRefusedError
+from tradingmesh.adapters.alpaca_gate import ApiGate
 from tradingmesh.adapters.alpaca_stream import AlpacaStream
-from tradingmesh.adapters.alpaca_trading import AlpacaTrading, KeysRefusedError
+from tradingmesh.adapters.alpaca_trading import AlpacaTrading
 from tradingmesh.adapters.alpaca_trading_json import order_request
+from tradingmesh.contract import BrokerSpec
 from tradingmesh.core.errors import BrokerError
 from tradingmesh.core.orders.effects import BrokerEvent, CancelFailed, SnapshotFailed, SubmitUnanswered
 from tradingmesh.core.orders.record import Order
 from tradingmesh.ports import Clock, ReadyOrder
+from tradingmesh.telemetry.metrics import Metrics
 
 PLACING_THREADS = 4
-ASKING_THREADS = 2
+CANCELLING_THREADS = 2
+ASKING_THREADS = 1
 Deliver = Callable[[BrokerEvent], None]
 
 
@@ -42,18 +48,28 @@ class AlpacaAccount(NamedTuple):
 class AlpacaBroker:
     """A `Broker`. The bound on what waits is the caller's: it knows how many answers are outstanding."""
 
-    def __init__(self, account: AlpacaAccount, clock: Clock) -> None:
+    def __init__(self, account: AlpacaAccount, spec: BrokerSpec, clock: Clock, metrics: Metrics) -> None:
         self._account = account
+        self._spec = spec
         self._clock = clock
+        self._metrics = metrics
         self._placing: SimpleQueue[_Job] = SimpleQueue()
+        self._cancelling: SimpleQueue[_Job] = SimpleQueue()
         self._asking: SimpleQueue[_Job] = SimpleQueue()
         self._stream: AlpacaStream | None = None
 
     def start(self, deliver: Deliver) -> None:
         """Starts the threads and the stream."""
-        for queue, count in ((self._placing, PLACING_THREADS), (self._asking, ASKING_THREADS)):
+        gate = ApiGate(self._spec.api_circuit_breaker, self._clock, self._metrics, deliver)
+        counts = (
+            (self._placing, PLACING_THREADS),
+            (self._cancelling, CANCELLING_THREADS),
+            (self._asking, ASKING_THREADS),
+        )
+        for queue, count in counts:
             for _ in range(count):
-                threading.Thread(target=self._work, args=(queue, deliver), name="alpaca-rest", daemon=True).start()
+                arguments = (queue, gate, deliver)
+                threading.Thread(target=self._work, args=arguments, name="alpaca-rest", daemon=True).start()
         key_id, secret_key, _, url, paper = self._account
         self._stream = AlpacaStream(key_id, secret_key, url, deliver, paper=paper)
         self._stream.start()
@@ -72,7 +88,7 @@ class AlpacaBroker:
     def cancel(self, order: Order) -> None:
         """Asks for the cancel in a worker thread."""
         client = order.client_order_id
-        self._asking.put(
+        self._cancelling.put(
             _Job(lambda trading: trading.cancel(order.order_id), lambda reason, _: CancelFailed(client, reason))
         )
 
@@ -85,9 +101,9 @@ class AlpacaBroker:
         if self._stream is not None:
             self._stream.stop()
 
-    def _work(self, queue: "SimpleQueue[_Job]", deliver: Deliver) -> None:
+    def _work(self, queue: "SimpleQueue[_Job]", gate: ApiGate, deliver: Deliver) -> None:
         key_id, secret_key, url, _, paper = self._account
-        trading = AlpacaTrading(key_id, secret_key, url, paper=paper, clock=self._clock)
+        trading = AlpacaTrading(key_id, secret_key, url, gate, self._spec.retry, paper=paper, clock=self._clock)
         while True:
             job = queue.get()
             try:

@@ -113,6 +113,18 @@ class CircuitBreakerReset(_Event, frozen=True):
     reason: str
 
 
+class ApiBreakerOpened(_Event, frozen=True):
+    """The broker's API does not answer: nothing but cancels is tried, and orders are refused."""
+
+    reason: str
+
+
+class ApiBreakerClosed(_Event, frozen=True):
+    """The broker's API answers again."""
+
+    reason: str
+
+
 class ComponentStarted(_Event, frozen=True):
     """A component's work loop runs."""
 
@@ -124,6 +136,24 @@ class ComponentStopped(_Event, frozen=True):
     """A component drained and stops."""
 
     instance: str
+
+
+class SubscriberSlow(_Event, frozen=True):
+    """A subscriber is behind, or missed messages: what it knows of the market is old, or incomplete."""
+
+    instance: str
+    channel: str
+    lag_ms: int
+    missed: int
+
+
+class LinkLost(_Event, frozen=True):
+    """Connections of a channel ended, or were found half-open. They are made again without anybody's doing."""
+
+    instance: str
+    channel: str
+    peer: str
+    count: int
 
 
 class ComponentError(_Event, frozen=True):
@@ -146,7 +176,11 @@ SystemEvent = (
     | SignalRejected
     | CircuitBreakerTripped
     | CircuitBreakerReset
+    | ApiBreakerOpened
+    | ApiBreakerClosed
     | ComponentStarted
     | ComponentStopped
+    | SubscriberSlow
+    | LinkLost
     | ComponentError
 )

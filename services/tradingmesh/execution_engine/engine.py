@@ -17,6 +17,7 @@ from tradingmesh.contract import Channel
 from tradingmesh.core.checks import ApprovedSignal, Decision
 from tradingmesh.core.errors import JournalError, WireError
 from tradingmesh.core.orders.effects import (
+    ApiMoved,
     Ask,
     BrokerEvent,
     Cancel,
@@ -145,6 +146,8 @@ class ExecutionEngine:
             self._on_snapshot(event)
         elif isinstance(event, CancelFailed):
             self._do([Notice("cancel-failed", f"order {event.client_order_id}: {event.reason}")])
+        elif isinstance(event, ApiMoved):
+            self._telling.api_moved(event, news=self._sync.on_api(event))
         else:
             self._on_trouble(event)
         self._table.blocked = self._why_blocked()

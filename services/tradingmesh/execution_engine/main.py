@@ -22,4 +22,5 @@ def build(context: Context) -> Service:
         paper=context.spec.mode is not Mode.LIVE,
     )
     outbox = Outbox(context.data_dir / OUTBOX, context.clock.now_ns())
-    return ExecutionEngine(context, AlpacaBroker(account, context.clock), outbox)
+    broker = AlpacaBroker(account, context.spec.broker, context.clock, context.metrics)
+    return ExecutionEngine(context, broker, outbox)

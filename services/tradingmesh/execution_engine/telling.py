@@ -3,9 +3,9 @@
 from collections import Counter as Tally
 from typing import Any
 
-from tradingmesh.core.events import ComponentError
+from tradingmesh.core.events import ApiBreakerClosed, ApiBreakerOpened, ComponentError
 from tradingmesh.core.fills import Fill, Report
-from tradingmesh.core.orders.effects import Notice, Origin, Tell
+from tradingmesh.core.orders.effects import ApiMoved, Notice, Origin, Tell
 from tradingmesh.core.orders.record import OrderStatus
 from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.runtime.component import Context
@@ -61,6 +61,17 @@ class Telling:
             self._context.log.warning(notice.what, detail=notice.detail)
         else:
             self.error(f"{notice.what}: {notice.detail}")
+
+    def api_moved(self, moved: ApiMoved, *, news: bool) -> None:
+        """The breaker round the broker's API moved; `news` when it left closed or came back to it."""
+        if not news:
+            self._context.log.info("broker API breaker", state=moved.state.value, problem=moved.problem)
+        elif moved.problem:
+            self._context.log.warning("broker API breaker opened", problem=moved.problem)
+            self._context.events.emit(ApiBreakerOpened, reason=moved.problem)
+        else:
+            self._context.log.info("broker API breaker closed")
+            self._context.events.emit(ApiBreakerClosed, reason="the broker answers again")
 
     def error(self, error: str) -> None:
         """Something that needs attention."""

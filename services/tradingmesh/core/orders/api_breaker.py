@@ -12,6 +12,8 @@ call that `admit` lets through must come back through `ended`.
 from enum import StrEnum
 from typing import NamedTuple
 
+PROBE_MAX_NS = 60_000_000_000
+"""A probe that did not come back by then never will: the next question may be one."""
 _NS_PER_S = 1_000_000_000
 
 
@@ -72,7 +74,7 @@ class Permit(NamedTuple):
 
     call: ApiCall
     move: int
-    probe: bool
+    number: int
 
 
 class ApiBreaker:
@@ -87,7 +89,9 @@ class ApiBreaker:
         self.trips = 0
         self._lost = dict.fromkeys(ApiCall, 0)
         self._moves = 0
-        self._probing = False
+        self._permits = 0
+        self._probe = 0
+        self._probe_until_ns = 0
 
     @property
     def problem(self) -> str:
@@ -101,8 +105,9 @@ class ApiBreaker:
         """Whether `admit` would not let the call through now."""
         if self.state is ApiState.CLOSED or call is ApiCall.CANCEL:
             return False
-        waited = self.state is ApiState.HALF_OPEN or now_ns >= self.retry_ns
-        return call not in QUESTIONS or self._probing or not waited
+        if self.state is ApiState.OPEN:
+            return call not in QUESTIONS or now_ns < self.retry_ns
+        return call not in QUESTIONS or (self._probe > 0 and now_ns < self._probe_until_ns)
 
     def admit(self, call: ApiCall, now_ns: int) -> Permit | None:
         """Leave to make the call now; None where it is refused."""
@@ -110,15 +115,16 @@ class ApiBreaker:
             return None
         if self.state is ApiState.OPEN and call in QUESTIONS:
             self._move(ApiInput.WAITED, now_ns)
-        probe = self.state is ApiState.HALF_OPEN and call in QUESTIONS
-        self._probing = self._probing or probe
-        return Permit(call, self._moves, probe)
+        self._permits += 1
+        if self.state is ApiState.HALF_OPEN and call in QUESTIONS:
+            self._probe, self._probe_until_ns = self._permits, now_ns + PROBE_MAX_NS
+        return Permit(call, self._moves, self._permits)
 
     def ended(self, permit: Permit, outcome: ApiOutcome, now_ns: int, reason: str = "") -> None:
         """The call came back. One that began before the breaker moved last tells nothing of what is now."""
-        if permit.move != self._moves or (self.state is not ApiState.CLOSED and not permit.probe):
+        if permit.move != self._moves or (self.state is not ApiState.CLOSED and permit.number != self._probe):
             return
-        self._probing = False
+        self._probe = 0
         if outcome is ApiOutcome.ANSWERED:
             self._lost[permit.call] = 0
             self._move(ApiInput.ANSWERED, now_ns)

@@ -8,6 +8,7 @@ import msgspec
 
 from tradingmesh.core.checks import RiskCheckRequest
 from tradingmesh.core.fills import Report
+from tradingmesh.core.orders.api_breaker import ApiState
 from tradingmesh.core.orders.record import Order, OrderUpdate
 
 
@@ -64,6 +65,17 @@ class StreamState(msgspec.Struct, frozen=True, tag="stream-state"):
     problem: str
 
 
+class ApiMoved(msgspec.Struct, frozen=True, tag="api-moved"):
+    """The breaker round the broker's API moved. `problem` is why calls are refused; empty while it is closed.
+
+    From `retry_ns` of the monotonic clock on, an open one lets a question through.
+    """
+
+    state: ApiState
+    problem: str
+    retry_ns: int
+
+
 class UpdateUnreadable(msgspec.Struct, frozen=True, tag="update-unreadable"):
     """The stream brought something that cannot be read as an order update: what it told must be asked for."""
 
@@ -79,6 +91,7 @@ BrokerEvent = (
     | Snapshot
     | SnapshotFailed
     | StreamState
+    | ApiMoved
     | UpdateUnreadable
 )
 

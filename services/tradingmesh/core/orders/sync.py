@@ -1,8 +1,12 @@
 """Whether our orders agree with the broker's, and when to ask it: decisions only, times are of a monotonic clock.
 
 No order may go out before the first reconciliation, while the order stream is down (fills would not be heard), and
-after it came back until a reconciliation that began later has found nothing open to doubt.
+after it came back until a reconciliation that began later has found nothing open to doubt. Nor while the breaker round
+the broker's API is open: it would be refused there.
 """
+
+from tradingmesh.core.orders.api_breaker import ApiState
+from tradingmesh.core.orders.effects import ApiMoved
 
 PERIOD_NS = 60_000_000_000
 STREAMLESS_PERIOD_NS = 5_000_000_000
@@ -16,6 +20,7 @@ class BrokerSync:
 
     def __init__(self) -> None:
         self._stream_problem = "not connected yet"
+        self._api = ApiMoved(ApiState.CLOSED, "", 0)
         self._sync_problem = "the broker was not reconciled with yet"
         self._failures = 0
         self._doubted = 0
@@ -29,7 +34,7 @@ class BrokerSync:
         """Why orders must be held back."""
         if self._stream_problem:
             return f"the broker's order stream: {self._stream_problem}"
-        return self._sync_problem
+        return self._api.problem or self._sync_problem
 
     def on_stream(self, problem: str, now_ns: int) -> bool:
         """The stream went or came. Whether that is news."""
@@ -43,16 +48,30 @@ class BrokerSync:
             self._due_ns = now_ns
         return news
 
+    def on_api(self, moved: ApiMoved) -> bool:
+        """The breaker round the broker's API moved. Whether calls are refused now that were not, or the other way round.
+
+        While it is open the broker is not asked before it may be, and then at once: that question is the probe.
+        """
+        news = bool(moved.problem) != bool(self._api.problem)
+        self._api = moved
+        return news
+
     def suspect(self, now_ns: int) -> None:
         """Something does not fit: ask soon, but where asking did not help, each time less soon."""
         self._due_ns = min(self._due_ns, max(now_ns + DOUBT_PERIOD_NS, self._not_before_ns))
 
     def begin(self, now_ns: int) -> bool:
         """Whether to ask the broker now; if so, one of the two methods below must be called when it has answered."""
-        if self._asked_in is not None or now_ns < self._due_ns:
+        if self._asked_in is not None or now_ns < self._next_ns():
             return False
         self._asked_in = self._connections
         return True
+
+    def _next_ns(self) -> int:
+        if self._api.state is ApiState.OPEN:
+            return self._api.retry_ns
+        return self._not_before_ns if self._api.state is ApiState.HALF_OPEN else self._due_ns
 
     def answered(self, differing: int, unconfirmed: int, now_ns: int) -> None:
         """The broker's answer was taken in: so many orders are still not as it has them, so many it may not have.
