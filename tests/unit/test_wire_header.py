@@ -112,5 +112,8 @@ def test_kinds_and_flags_are_what_others_rely_on() -> None:
         "SYSTEM_EVENT": 16,
         "CONTROL_REQUEST": 17,
         "CONTROL_RESPONSE": 18,
+        "POISON_REPORT": 19,
+        "REPORT_ANSWERS": 20,
+        "REPORT_ACKS": 21,
     }
     assert (FLAG_SNAPSHOT, FLAG_SAMPLED) == (1, 2)

@@ -4,7 +4,8 @@
     | message_id 16 bytes | trace_id 16 bytes | span_id 8 bytes
 
 `epoch` names one life of the publisher, `sequence` counts within it (per symbol on PUB/SUB channels, per socket
-elsewhere), `count` is how many records the payload holds. The ids are raw UUIDs; the trace is W3C's trace context.
+elsewhere), `count` is how many records the payload holds. A message of reports has the place of its first one there:
+the outbox and the number in the symbol's line. The ids are raw UUIDs; the trace is W3C's trace context.
 An unknown version or kind is refused, never guessed.
 """
 
@@ -45,6 +46,9 @@ class Kind(IntEnum):
     SYSTEM_EVENT = 16
     CONTROL_REQUEST = 17
     CONTROL_RESPONSE = 18
+    POISON_REPORT = 19
+    REPORT_ANSWERS = 20
+    REPORT_ACKS = 21
 
 
 KINDS = frozenset(int(kind) for kind in Kind)

@@ -8,6 +8,7 @@ from tradingmesh.core.checks import ApprovedSignal, RiskCheckRequest, RiskCheckR
 from tradingmesh.core.errors import InputError, WireError
 from tradingmesh.core.events import SystemEvent
 from tradingmesh.core.fills import BookedReport, Report, ReportAnswer
+from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import Signal
 from tradingmesh.core.signals.feature_vector import FeatureVector
@@ -77,6 +78,9 @@ APPROVED_SIGNAL: Codec[ApprovedSignal] = ApprovedSignals(Kind.APPROVED_SIGNAL, A
 REPORT: Codec[Report] = Codec(Kind.REPORT, Report)
 BOOKED_REPORT: Codec[BookedReport] = Codec(Kind.BOOKED_REPORT, BookedReport)
 REPORT_ANSWER: Codec[ReportAnswer] = Codec(Kind.REPORT_ANSWER, ReportAnswer)
+POISON_REPORT: Codec[PoisonReport] = Codec(Kind.POISON_REPORT, PoisonReport)
+REPORT_ANSWERS: Codec[list[ReportAnswer]] = Codec(Kind.REPORT_ANSWERS, list[ReportAnswer])
+REPORT_ACKS: Codec[list[Place]] = Codec(Kind.REPORT_ACKS, list[Place])
 SYSTEM_EVENT: Codec[SystemEvent] = Codec(Kind.SYSTEM_EVENT, SystemEvent)
 CONTROL_REQUEST: Codec[ControlRequest] = Codec(Kind.CONTROL_REQUEST, ControlRequest)
 CONTROL_RESPONSE: Codec[ControlResponse] = Codec(Kind.CONTROL_RESPONSE, ControlResponse)
