@@ -1,6 +1,6 @@
 """Everything off the hot path: msgspec structs in MessagePack, one prebuilt codec a message."""
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -15,6 +15,9 @@ from tradingmesh.core.signals.feature_vector import FeatureVector
 from tradingmesh.wire.header import Kind
 
 T = TypeVar("T")
+TOGETHER_MAX = 1_000
+"""So many answers or acks travel in one message."""
+_SOME = msgspec.Meta(min_length=1, max_length=TOGETHER_MAX)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -79,8 +82,8 @@ REPORT: Codec[Report] = Codec(Kind.REPORT, Report)
 BOOKED_REPORT: Codec[BookedReport] = Codec(Kind.BOOKED_REPORT, BookedReport)
 REPORT_ANSWER: Codec[ReportAnswer] = Codec(Kind.REPORT_ANSWER, ReportAnswer)
 POISON_REPORT: Codec[PoisonReport] = Codec(Kind.POISON_REPORT, PoisonReport)
-REPORT_ANSWERS: Codec[list[ReportAnswer]] = Codec(Kind.REPORT_ANSWERS, list[ReportAnswer])
-REPORT_ACKS: Codec[list[Place]] = Codec(Kind.REPORT_ACKS, list[Place])
+REPORT_ANSWERS: Codec[list[ReportAnswer]] = Codec(Kind.REPORT_ANSWERS, Annotated[list[ReportAnswer], _SOME])
+REPORT_ACKS: Codec[list[Place]] = Codec(Kind.REPORT_ACKS, Annotated[list[Place], _SOME])
 SYSTEM_EVENT: Codec[SystemEvent] = Codec(Kind.SYSTEM_EVENT, SystemEvent)
 CONTROL_REQUEST: Codec[ControlRequest] = Codec(Kind.CONTROL_REQUEST, ControlRequest)
 CONTROL_RESPONSE: Codec[ControlResponse] = Codec(Kind.CONTROL_RESPONSE, ControlResponse)
