@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from tradingmesh.core.journal.chain import Entry, Kind
 from tradingmesh.core.market import MarketEvent
 from tradingmesh.core.orders.effects import BrokerEvent
 from tradingmesh.core.orders.record import Order
@@ -42,19 +43,28 @@ class TickStore(Protocol):
 
 
 class Journal(Protocol):
-    """Append-only record of what was decided, in order."""
+    """Append-only record of what was decided, in order, each entry chained to the one before."""
 
-    def append(self, record: bytes) -> int:
+    def append(self, record: bytes, kind: Kind = Kind.RECORD) -> int:
         """Takes a record and returns its position, from 1; it is durable after the next `commit`."""
 
     def commit(self) -> None:
-        """Everything appended is on disk. Raises `JournalError` where it cannot be."""
+        """Everything appended is on disk. Raises `JournalError` where it cannot be; it may be called again."""
 
     def flush(self) -> None:
-        """Everything appended survives this process, though not the machine's power; cheap. Raises `JournalError`."""
+        """Everything appended survives this process, though not the machine's power; cheap. Raises as `commit`."""
 
-    def replay(self) -> Iterator[bytes]:
-        """Every record that was committed, in order. Raises `JournalError` naming a damaged one."""
+    def recover(self) -> Iterator[Entry]:
+        """What a new life begins from: the newest snapshot and all after it, or every entry where there is none."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry since the first. Raises `JournalError` naming a damaged one."""
+
+    def compact(self) -> None:
+        """Puts a little of what no start needs any more out of the way of the next one. Raises `JournalError`."""
+
+    def close(self) -> None:
+        """Commits and lets go. Raises as `commit`."""
 
 
 class ReadyOrder(NamedTuple):

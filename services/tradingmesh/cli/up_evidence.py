@@ -5,10 +5,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tradingmesh.adapters.journal_sqlite import SqliteJournal
+from tradingmesh.adapters.journal_files import opened
 from tradingmesh.cli.supervisor import Child
 from tradingmesh.cli.up_audit import Account, Execution, ledger_account
 from tradingmesh.cli.up_report import ComponentReport
+from tradingmesh.core.journal.chain import Kind
 from tradingmesh.core.risk.records import decode
 from tradingmesh.core.signal import Side
 
@@ -17,11 +18,9 @@ JOURNAL = Path("risk-manager") / "risk.journal"
 
 def read_journal(data_dir: Path, cash: Decimal) -> tuple[Account, tuple[str, ...]]:
     """The ledger's account by the journal, and what was set aside. Raises `JournalError` where it is damaged."""
-    journal = SqliteJournal(data_dir / JOURNAL)
-    try:
-        return ledger_account((decode(raw) for raw in journal.replay()), cash)
-    finally:
-        journal.close()
+    with opened(data_dir / JOURNAL) as journal:
+        records = (decode(entry.record) for entry in journal.entries() if entry.kind == Kind.RECORD)
+        return ledger_account(records, cash)
 
 
 def broker_account(state: Mapping[str, Any]) -> Account:

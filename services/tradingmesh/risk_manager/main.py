@@ -33,7 +33,7 @@ class RiskManager:
         self._now_ns = context.clock.now_ns
         self._core = core_of(context.spec)
         self._journal = SqliteJournal(context.data_dir / JOURNAL)
-        self._core.restore(decode(raw) for raw in self._journal.replay())
+        self._core.restore(decode(entry.record) for entry in self._journal.recover())
         self._recorder = Recorder(context, self._core, self._journal)
         self._limits = LimitsFile(context.settings.system_file, self._core, context.log)
         self._checks = CheckDesk(context, self._core, self._recorder)

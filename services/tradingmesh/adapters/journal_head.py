@@ -1,0 +1,116 @@
+"""Where a journal must have come to, in a small file beside it.
+
+A chain shows what is missing in its middle, never what is missing at its end. So after each commit its last place is
+written here, over the one before, in one sector: a journal that ends earlier has lost what was committed. What was only
+flushed is named as well, by its position: a power cut may take it, but not unseen.
+
+The file itself is not synced at each commit, so a power cut may leave an older place in it: it then proves less, and
+never accuses a whole journal.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+from tradingmesh.core.errors import JournalError
+from tradingmesh.core.journal.chain import HASH_BYTES, START, Entry, Link
+
+_MAGIC = b"tm-head1"
+_BODY = Struct(f">8sQ{HASH_BYTES}sQ")
+_CHECKSUM = Struct(">I")
+
+
+class Head(NamedTuple):
+    """The last place that was committed, and the last position that was at least flushed."""
+
+    committed: Link
+    flushed: int
+
+    def reached(self, entries: Iterable[Entry], journal: Path) -> Iterator[Entry]:
+        """The entries as they are. Raises `JournalError` where they miss, or end before, what was committed."""
+        last = 0
+        for entry in entries:
+            last = entry.position
+            if last == self.committed.position and entry.link != self.committed:
+                raise JournalError(f"{journal}: record {last} is not the one that was committed")
+            yield entry
+        if last < self.committed.position:
+            gone = f"records {last + 1} to {self.committed.position} were committed, and are gone"
+            raise JournalError(f"{journal}: the end is missing: {gone}")
+
+    def missed(self, last: int) -> str:
+        """What a power cut took, in a sentence, of a journal that ends at `last`; empty where nothing is missing."""
+        if last >= self.flushed:
+            return ""
+        return f"records {last + 1} to {self.flushed} were never synced to disk, and are gone: power was lost"
+
+
+def head_path(journal: Path) -> Path:
+    """The file beside that journal."""
+    return journal.with_name(f"{journal.name}-head")
+
+
+def read_head(path: Path) -> Head | None:
+    """What the file says; `None` where there is none. Raises `JournalError` where it is damaged."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JournalError(f"{path}: cannot read the journal's head: {error.strerror}") from None
+    body, checksum = raw[: _BODY.size], raw[_BODY.size :]
+    if len(body) != _BODY.size or checksum != _CHECKSUM.pack(crc32(body)) or not body.startswith(_MAGIC):
+        raise JournalError(f"{path}: the journal's head is damaged: nobody can tell whether the journal is whole")
+    _, position, hash_, flushed = _BODY.unpack(body)
+    return Head(Link(position, hash_), flushed)
+
+
+class HeadFile:
+    """The file, open for writing. Made, and on disk, before the journal has its first record."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        fresh = not path.exists()
+        self._marked: Head | None = None
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise self._failed(error) from None
+        if fresh:
+            self.mark(Head(START, 0))
+            _sync(self._file)
+            _sync_folder(path.parent)
+
+    def mark(self, head: Head) -> None:
+        """Writes the place, if it is another one. Raises `JournalError` where it cannot: it may be tried again."""
+        if head == self._marked:
+            return
+        body = _BODY.pack(_MAGIC, *head.committed, head.flushed)
+        try:
+            os.pwrite(self._file, body + _CHECKSUM.pack(crc32(body)), 0)  # one sector: written whole or not at all
+        except OSError as error:
+            raise self._failed(error) from None
+        self._marked = head
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        os.close(self._file)
+
+    def _failed(self, error: OSError) -> JournalError:
+        return JournalError(f"{self._path}: cannot write the journal's head: {error.strerror}")
+
+
+def _sync(file: int) -> None:
+    os.fsync(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file is only there for good once its folder is synced (man 2 fsync)."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        _sync(file)
+    finally:
+        os.close(file)
