@@ -12,6 +12,7 @@ from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import Signal
 from tradingmesh.core.signals.feature_vector import FeatureVector
+from tradingmesh.core.trading_status import TradingStatus
 from tradingmesh.wire.header import Kind
 
 T = TypeVar("T")
@@ -22,11 +23,15 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 class ControlRequest(msgspec.Struct, frozen=True):
-    """A command to the risk manager. `token` is needed for all that changes something."""
+    """A command to the risk manager. `token` is needed for all that changes something.
+
+    `symbol` is for `flatten`: only that position, or every one where it is empty.
+    """
 
     command: str
     token: str = ""
     reason: str = ""
+    symbol: str = ""
 
 
 class ControlResponse(msgspec.Struct, frozen=True):
@@ -85,5 +90,6 @@ POISON_REPORT: Codec[PoisonReport] = Codec(Kind.POISON_REPORT, PoisonReport)
 REPORT_ANSWERS: Codec[list[ReportAnswer]] = Codec(Kind.REPORT_ANSWERS, Annotated[list[ReportAnswer], _SOME])
 REPORT_ACKS: Codec[list[Place]] = Codec(Kind.REPORT_ACKS, Annotated[list[Place], _SOME])
 SYSTEM_EVENT: Codec[SystemEvent] = Codec(Kind.SYSTEM_EVENT, SystemEvent)
+TRADING_STATUS: Codec[TradingStatus] = Codec(Kind.TRADING_STATUS, TradingStatus)
 CONTROL_REQUEST: Codec[ControlRequest] = Codec(Kind.CONTROL_REQUEST, ControlRequest)
 CONTROL_RESPONSE: Codec[ControlResponse] = Codec(Kind.CONTROL_RESPONSE, ControlResponse)

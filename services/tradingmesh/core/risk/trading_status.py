@@ -1,11 +1,4 @@
-"""What may be traded now, and which orders must go: told to the mesh as a state, again and again, never as an event.
-
-Whoever missed one learns it from the next. It only withdraws: that an order may go is said by a risk check alone.
-"""
-
-from enum import StrEnum
-
-import msgspec
+"""What follows from the state of trading and of the breaker: what is refused anyway, and which orders must go."""
 
 from tradingmesh.contract import FLATTEN, TradingState
 from tradingmesh.core.checks import Check
@@ -13,39 +6,10 @@ from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.risk.reservations import Reservation
 from tradingmesh.core.risk.state import RiskState
 from tradingmesh.core.signal import Side
+from tradingmesh.core.trading_status import TradingStatus, Withdraw
 
 LISTED_MAX = 1_000
 """More orders than this are canceled a part at a time: the next message names the next ones."""
-
-
-class Withdraw(StrEnum):
-    """Which open orders are to be canceled."""
-
-    NONE = "none"
-    LISTED = "listed"
-    """The orders of the reservations that `reservation_ids` names."""
-    ALL_BUT = "all-but"
-    """Every order, whoever placed it, but those of the reservations named."""
-
-
-class TradingStatus(msgspec.Struct, frozen=True):
-    """The trading state in force, with whose word it is; the breaker, why and since when (wall time); what follows.
-
-    `refused` is why no order but a flatten's may go, empty where a risk check has to say. `generation` counts the
-    changes since the risk manager began.
-    """
-
-    trading: TradingState
-    manifest_trading: TradingState
-    switch: TradingState
-    breaker: BreakerState
-    breaker_reason: str
-    breaker_since_ns: int
-    flattening: bool
-    refused: str
-    withdraw: Withdraw
-    reservation_ids: tuple[str, ...] = ()
-    generation: int = 0
 
 
 def trading_status(state: RiskState) -> TradingStatus:
