@@ -29,7 +29,7 @@ class Mesh:
         store = make_context(Component.MARKET_DATA_STORE, {})
         self.heard: list[tuple[FeatureVector, bytes]] = []
         inlet = store.sockets.sub(Channel.FEATURES)
-        self.store = TopicSubscriber(inlet, self._hear, store.metrics, store.on_gap())
+        self.store = TopicSubscriber(inlet, self._hear, store.metrics, store.on_gap(), store.clock.now_ns)
         store.loop.on_readable(inlet, self.store.drain)
         self.store_loop = store.loop
         self._loops = (feed.loop, context.loop, store.loop)

@@ -128,7 +128,7 @@ class Rig:
             self.heard.append(event)
 
         sub = sockets.sub(Channel.MARKET_DATA, ["IBM", "BAC"])
-        return MarketDataSubscriber(sub, hear, self.metrics, lambda *_: None)
+        return MarketDataSubscriber(sub, hear, self.metrics, lambda *_: None, time.time_ns)
 
 
 async def test_every_tick_arrives_and_a_late_joiner_gets_the_last_values(tmp_path: Path) -> None:

@@ -68,7 +68,10 @@ class Listener:
         self.deliveries: list[tuple[int, bytes, int]] = []
         self.warned: list[tuple[str, int, int]] = []
         self.socket = socket
-        self.inlet = MarketDataSubscriber(socket, self._on_event, Metrics(), lambda *gap: self.warned.append(gap))
+        self.now_ns = 0
+        self.inlet = MarketDataSubscriber(
+            socket, self._on_event, Metrics(), lambda *gap: self.warned.append(gap), lambda: self.now_ns
+        )
         socket.connect(address)
         for topic in topics:
             socket.setsockopt(zmq.SUBSCRIBE, topic)

@@ -192,7 +192,7 @@ def test_every_socket_has_its_limits(tcp: Processes) -> None:
         zmq.RCVHWM: 1000,
         zmq.LINGER: 100,
         zmq.MAXMSGSIZE: MAX_FRAME_BYTES,
-        zmq.HEARTBEAT_IVL: 500,
+        zmq.HEARTBEAT_IVL: 250,
         zmq.HEARTBEAT_TIMEOUT: 1500,
         zmq.HEARTBEAT_TTL: 2000,
     }

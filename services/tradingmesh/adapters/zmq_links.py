@@ -1,23 +1,37 @@
-"""The connections under the sockets: each one lost is counted, and one that libzmq gave up for good is made again.
+"""The connections under the sockets: each one lost is counted and told, and one that libzmq gave up is made again.
 
-libzmq connects again after a link broke, but not after its peer sent what the protocol or `MAXMSGSIZE` forbids: the
-connecting socket stays mute from then on (measured with 4.3.5). Here that shows as a link that was lost, and for which
-no further attempt was announced.
+A half-open link (its peer gone without a word, or a network that swallows) is ended by the heartbeats, and is a lost
+link like any other. libzmq connects again after a link broke, but not after its peer sent what the protocol or
+`MAXMSGSIZE` forbids: the connecting socket stays mute from then on (measured with 4.3.5). Here that shows as a link
+that was lost, and for which no further attempt was announced.
 """
 
+import os
+import socket as tcp
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from tradingmesh.contract import Channel
+from tradingmesh.contract import CHANNELS, Channel
 from tradingmesh.telemetry.metrics import Metrics
 
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-_EVENTS = zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED | _FAILED
+_MADE = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_ENDS = zmq.EVENT_DISCONNECTED | _FAILED
+_EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED | _MADE | _ENDS
+_GOING_ON = zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED | _MADE
 _AT_MOST = 1_000
+
+
+class Loss(NamedTuple):
+    """How many connections of a channel ended since the last look. `peer` is that of the last, as far as known."""
+
+    channel: Channel
+    peer: str
+    lost: int
 
 
 class _Link:
@@ -29,21 +43,39 @@ class _Link:
         self.address = address
         self.monitor: zmq.Socket[Any] = socket.get_monitor_socket(_EVENTS)
         self.given_up = False
+        self._up = False
+        self.made = 0
         self.lost = 0
         self.failed = 0
+        self.peer = f"{CHANNELS[channel].binder} at {address}" if address else ""
+        self._peers: dict[int, str] = {}
 
     def listen(self) -> None:
         """Takes in what happened since the last call."""
         for _ in range(_AT_MOST):
             try:
-                event = recv_monitor_message(self.monitor, zmq.NOBLOCK)["event"]
+                told = recv_monitor_message(self.monitor, zmq.NOBLOCK)
             except zmq.Again:
                 return
-            if event & _FAILED:
-                self.failed += 1
-            elif event == zmq.EVENT_DISCONNECTED:
-                self.lost += 1
-            self.given_up = bool(self.address) and not event & (zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED)
+            self._take(told["event"], told["value"])
+
+    def _take(self, event: int, value: int) -> None:
+        """`value` is the connection's file descriptor, where the event is about one.
+
+        Where this side connects, what ends before its handshake was no link yet; where it binds, that cannot be told.
+        """
+        if event & _FAILED:
+            self.failed += 1
+        elif event == _MADE:
+            self.made += 1
+            self._up = True
+        elif event == zmq.EVENT_ACCEPTED:
+            self._peers[value] = _peer_of(value)
+        elif event == zmq.EVENT_DISCONNECTED:
+            self.lost += self._up or not self.address
+            self._up = False
+            self.peer = self._peers.pop(value, self.peer)
+        self.given_up = bool(self.address) and not event & _GOING_ON
 
     def connect_again(self) -> None:
         with suppress(zmq.ZMQError):  # libzmq has let go of the address by itself
@@ -55,7 +87,7 @@ class _Link:
 class Links:
     """All connections of a process; `tend` is to be called every `TEND_EVERY_S` in the sockets' own thread."""
 
-    TEND_EVERY_S = 0.5
+    TEND_EVERY_S = 0.25
 
     def __init__(self) -> None:
         self._links: list[_Link] = []
@@ -64,18 +96,23 @@ class Links:
         """From now on; `address` is what the socket is about to connect to."""
         self._links.append(_Link(socket, channel, address))
 
-    def tend(self, metrics: Metrics) -> None:
-        """Counts what was lost, and connects again what was given up before the last call and is so still."""
+    def tend(self, metrics: Metrics) -> list[Loss]:
+        """Counts and returns what was lost; connects again what was given up before the last call, and is so still."""
+        losses = []
         for link in self._links:
             given_up = link.given_up
             link.listen()
             count = partial(metrics.counter, channel=link.channel.value)
+            count("links_made", "Connections made, anew or again.").inc(link.made)
             count("links_lost", "Connections that ended, whichever side ended them.").inc(link.lost)
             count("handshakes_failed", "Peers that did not speak ZeroMQ right.").inc(link.failed)
-            link.lost = link.failed = 0
+            if link.lost:
+                losses.append(Loss(link.channel, link.peer, link.lost))
+            link.made = link.lost = link.failed = 0
             if given_up and link.given_up:
                 link.connect_again()
                 count("links_renewed", "Connections made again after a peer broke the rules.").inc()
+        return losses
 
     def close(self) -> None:
         """Listens no more."""
@@ -84,3 +121,13 @@ class Links:
                 link.socket.disable_monitor()
             link.monitor.close(linger=0)
         self._links.clear()
+
+
+def _peer_of(descriptor: int) -> str:
+    """Who is at the other end of a TCP connection that libzmq accepted; empty where it is none, or gone already."""
+    try:
+        with tcp.socket(fileno=os.dup(descriptor)) as connection:
+            host, port = connection.getpeername()[:2]
+    except (OSError, ValueError):
+        return ""
+    return f"{host}:{port}"

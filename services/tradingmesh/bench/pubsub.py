@@ -123,7 +123,7 @@ def subscriber(pipe: Pipe, port: int, count: int) -> None:
                 loop.stop()
 
     socket = SocketFactory(Component.SIGNAL_GENERATOR, endpoints(port)).sub(Channel.MARKET_DATA)
-    incoming = MarketDataSubscriber(socket, on_event, metrics, lambda *_: None)
+    incoming = MarketDataSubscriber(socket, on_event, metrics, lambda *_: None, time.time_ns)
     loop.on_readable(socket, incoming.drain)
     loop.run()
     pipe.send((incoming.received.value, incoming.gaps.value, arrived_ns[-1] - arrived_ns[0]))

@@ -37,9 +37,9 @@ def _endpoint(channel: Channel) -> Any:
 
 
 class HeartbeatSpec(Spec):
-    """ZeroMQ heartbeats: a half-open link is found after `timeout`."""
+    """ZeroMQ heartbeats: a half-open link is found after `timeout`, and `interval` later at most."""
 
-    interval_ms: DurationMs = Field(default=500, alias="interval")
+    interval_ms: DurationMs = Field(default=250, alias="interval")
     timeout_ms: DurationMs = Field(default=1_500, alias="timeout")
     ttl_ms: DurationMs = Field(default=2_000, alias="ttl")
 

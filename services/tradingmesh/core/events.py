@@ -153,7 +153,7 @@ class LinkLost(_Event, frozen=True):
     instance: str
     channel: str
     peer: str
-    count: int
+    lost: int
 
 
 class ComponentError(_Event, frozen=True):

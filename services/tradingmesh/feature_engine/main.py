@@ -8,6 +8,7 @@ from tradingmesh.core.market import MarketEvent, Quote, Trade
 from tradingmesh.core.signals.book import BookCache
 from tradingmesh.core.signals.feature_vector import SymbolFeatures
 from tradingmesh.runtime.component import Context, Service
+from tradingmesh.runtime.lag import watch
 from tradingmesh.wire.messages import FEATURES
 
 TURN_MAX = 250
@@ -24,9 +25,12 @@ class FeatureEngine:
         simulator = context.spec.broker.simulator
         lossless = context.spec.broker.kind == "simulator" and simulator.speed == "max"
         outlet = context.sockets.pub(Channel.FEATURES, lossless=lossless)
-        self._publisher = TopicPublisher(outlet, context.settings.instance, context.epoch, context.metrics, 0)
+        self._publisher = TopicPublisher(
+            outlet, context.settings.instance, context.epoch, context.metrics, 0, context.loop.still_alive
+        )
         inlet = context.sockets.sub(Channel.MARKET_DATA, context.spec.symbols)
-        self._market_data = MarketDataSubscriber(inlet, self.on_event, context.metrics, context.on_gap())
+        self._market_data = MarketDataSubscriber(inlet, self.on_event, context.metrics, context.on_gap(), self._now_ns)
+        watch(context, self._market_data, context.spec.symbols)
         self._latency = context.metrics.latency("tick_to_features")
         context.loop.on_readable(outlet, self._publisher.answer_subscriptions)
         context.loop.on_readable(inlet, lambda: self._market_data.drain(TURN_MAX))

@@ -11,6 +11,7 @@ from tradingmesh.core.market import Bar, MarketEvent, Quote
 from tradingmesh.core.tape.normalise import market_event
 from tradingmesh.runtime.broker_urls import broker_urls
 from tradingmesh.runtime.component import Context, Service
+from tradingmesh.runtime.lag import gauge_ages
 from tradingmesh.wire.header import FLAG_SAMPLED
 
 TURN_MAX = 500
@@ -25,8 +26,15 @@ class MarketDataFeed:
         lossless = context.spec.broker.kind == "simulator" and context.spec.broker.simulator.speed == "max"
         socket = context.sockets.pub(Channel.MARKET_DATA, lossless=lossless)
         self._publisher = MarketDataPublisher(
-            socket, context.settings.instance, context.epoch, context.metrics, context.sample_every
+            socket,
+            context.settings.instance,
+            context.epoch,
+            context.metrics,
+            context.sample_every,
+            context.loop.still_alive,
         )
+        gauge_ages(context, Channel.MARKET_DATA, self._publisher.newest_ns, context.spec.symbols)
+        context.metrics.gauge("stream_waiting", "Messages of the stream, not published yet.", lambda: stream.waiting)
         self._refused = context.metrics.counter("ticks_refused", "Market data messages that do not fit, left out.")
         self._latency = context.metrics.latency("feed")
         context.loop.on_readable(socket, self._publisher.answer_subscriptions)

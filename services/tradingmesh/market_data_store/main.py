@@ -14,6 +14,7 @@ from tradingmesh.core.errors import WireError
 from tradingmesh.core.tape.checks import TIME_MAX_NS
 from tradingmesh.market_data_store.write_process import WriteProcess
 from tradingmesh.runtime.component import Context, Service
+from tradingmesh.runtime.lag import watch
 from tradingmesh.wire.header import FLAG_SNAPSHOT, Kind
 from tradingmesh.wire.market import DECODERS, decode_all
 from tradingmesh.wire.messages import FEATURES
@@ -53,7 +54,8 @@ class MarketDataStore:
     def _subscriber(self, context: Context, channel: Channel) -> TopicSubscriber:
         inlet = context.sockets.sub(channel, context.spec.symbols)
         on_record = self.on_record if channel is Channel.MARKET_DATA else self.on_features
-        subscriber = TopicSubscriber(inlet, on_record, context.metrics, context.on_gap(), channel)
+        subscriber = TopicSubscriber(inlet, on_record, context.metrics, context.on_gap(), context.clock.now_ns, channel)
+        watch(context, subscriber, context.spec.symbols)
         context.loop.on_readable(inlet, lambda: subscriber.drain(TURN_MAX))
         return subscriber
 

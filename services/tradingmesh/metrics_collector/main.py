@@ -5,29 +5,42 @@ from typing import Any, get_args
 
 import zmq
 
-from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber
+from tradingmesh.adapters.zmq_market_data import MarketDataSubscriber
 from tradingmesh.adapters.zmq_messages import read
 from tradingmesh.contract import Channel
 from tradingmesh.core.bus import EventBus
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.events import (
+    ApiBreakerClosed,
+    ApiBreakerOpened,
     CircuitBreakerReset,
     CircuitBreakerTripped,
     ComponentError,
+    LinkLost,
     OrderFilled,
     OrderRejected,
     PositionClosed,
     PositionOpened,
     PositionUpdated,
     SignalRejected,
+    SubscriberSlow,
     SystemEvent,
 )
-from tradingmesh.core.market import MarketEvent
 from tradingmesh.runtime.component import Context, Service
+from tradingmesh.runtime.lag import watch
 from tradingmesh.wire.messages import SYSTEM_EVENT
 
 TURN_MAX = 500
-_ALERTS = (CircuitBreakerTripped, CircuitBreakerReset, ComponentError, OrderRejected)
+_ALERTS = (
+    CircuitBreakerTripped,
+    CircuitBreakerReset,
+    ApiBreakerOpened,
+    ApiBreakerClosed,
+    ComponentError,
+    SubscriberSlow,
+    LinkLost,
+    OrderRejected,
+)
 _POSITIONS = (PositionOpened, PositionUpdated, PositionClosed)
 
 
@@ -38,7 +51,10 @@ class MetricsCollector:
         self._context = context
         self._events = context.sockets.sub(Channel.EVENTS)
         self._market_data = context.sockets.sub(Channel.MARKET_DATA, context.spec.symbols)
-        self._ticks = MarketDataSubscriber(self._market_data, self._on_tick, context.metrics, context.on_gap())
+        self._ticks = MarketDataSubscriber(
+            self._market_data, lambda *_: None, context.metrics, context.on_gap(), context.clock.now_ns
+        )
+        watch(context, self._ticks, context.spec.symbols)
         self._malformed = context.metrics.counter(
             "malformed_dropped", "Unreadable messages, dropped.", channel="events"
         )
@@ -47,7 +63,6 @@ class MetricsCollector:
         self._alerts = self._bus.subscribe(*_ALERTS)
         self._moves = self._bus.subscribe(*_POSITIONS)
         self._positions: dict[str, Decimal] = {}
-        self._age = context.metrics.latency("market-data-age")
         context.loop.on_readable(self._events, self._drain_events)
         context.loop.on_readable(self._market_data, self._ticks.drain)
         # This component's own events need no socket: they are watched like the others.
@@ -67,9 +82,6 @@ class MetricsCollector:
         """Counts what had arrived."""
         self._drain_events()
         self._watch()
-
-    def _on_tick(self, event: MarketEvent, delivery: Delivery) -> None:  # noqa: ARG002 - any tick's age is of interest
-        self._age.observe_ns(self._context.clock.now_ns() - delivery.timestamp_ns)
 
     def _drain_events(self) -> None:
         for _ in range(TURN_MAX):

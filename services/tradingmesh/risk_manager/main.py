@@ -17,6 +17,7 @@ from tradingmesh.risk_manager.limits_file import LimitsFile
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.risk_manager.report_desk import ReportDesk
 from tradingmesh.runtime.component import Context, Service
+from tradingmesh.runtime.lag import watch
 
 JOURNAL = "risk.journal"
 ADVANCE_S = 0.1
@@ -60,7 +61,9 @@ class RiskManager:
 
     def _hear_ticks(self) -> MarketDataSubscriber:
         socket = self._context.sockets.sub(Channel.MARKET_DATA, self._context.spec.symbols)
-        ticks = MarketDataSubscriber(socket, self._on_tick, self._context.metrics, self._context.on_gap())
+        metrics, clock = self._context.metrics, self._context.clock
+        ticks = MarketDataSubscriber(socket, self._on_tick, metrics, self._context.on_gap(), clock.now_ns)
+        watch(self._context, ticks, self._context.spec.symbols)
         self._context.loop.on_readable(socket, self._drain_ticks)
         return ticks
 

@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from tradingmesh.adapters.zmq_sockets import holder_of
 from tradingmesh.core.errors import ConfigError
 
-HUNG_AFTER_S = 5.0
+HUNG_AFTER_S = 3.0
+"""Longer than a handler takes on a busy machine; see docs/decisions/0074-a-dead-link-and-a-hung-loop-are-found.md."""
 _STOP_WITHIN_S = 0.1
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]

@@ -11,7 +11,7 @@ from tradingmesh import __version__
 from tradingmesh.adapters.zmq_sockets import SocketFactory
 from tradingmesh.contract import Channel, Component, TradingSystemSpec
 from tradingmesh.core.bus import EventBus
-from tradingmesh.core.events import ComponentError, ComponentStarted, ComponentStopped
+from tradingmesh.core.events import ComponentError, ComponentStarted, ComponentStopped, LinkLost
 from tradingmesh.ports import Clock
 from tradingmesh.runtime.admin import Admin
 from tradingmesh.runtime.events import EventLog, Events
@@ -56,6 +56,13 @@ class Context(NamedTuple):
         """One in how many traces is recorded; 0 is none."""
         ratio = self.spec.observability.trace_sample_ratio
         return int(1 / ratio) if ratio and self.spec.observability.otlp_endpoint else 0
+
+    def tend_links(self) -> None:
+        """Counts and tells the connections that were lost."""
+        for loss in self.sockets.links.tend(self.metrics):
+            told: dict[str, Any] = {"channel": loss.channel.value, "peer": loss.peer, "lost": loss.lost}
+            self.log.warning("link lost", **told)
+            self.events.emit(LinkLost, instance=self.settings.instance, **told)
 
     def on_gap(self) -> Callable[[str, int, int], None]:
         """Warns of a gap; the log is sparing with lines that are alike, the counter has them all."""
@@ -104,7 +111,7 @@ def run_component(component: Component, build: Callable[[Context], Service], set
         loop.after_turn(told.write)
         context.events.emit(ComponentStarted, instance=settings.instance, version=__version__)
         log.info("started", admin_port=port, epoch=context.epoch, version=__version__)
-        loop.every(sockets.links.TEND_EVERY_S, lambda: sockets.links.tend(context.metrics))
+        loop.every(sockets.links.TEND_EVERY_S, context.tend_links)
         gc.collect()
         gc.freeze()  # what is there now stays, and no later collection needs to look at it: they get short
         try:

@@ -18,7 +18,8 @@ class Loop:
     """Calls handlers when their socket or file descriptor is readable, and timers when they are due.
 
     A handler takes a bounded amount and returns; what it leaves is offered again in the next turn. `last_turn_s` is
-    the monotonic time of the last turn: a hung handler shows as an old one.
+    the monotonic time of the last turn: a hung handler shows as an old one. A handler that may wait for longer, for a
+    bounded time, says in between that it is `still_alive`.
     """
 
     def __init__(self) -> None:
@@ -64,9 +65,14 @@ class Loop:
         """Lets `run` return at the end of this turn."""
         self._running = False
 
+    def still_alive(self) -> None:
+        """For a handler that waits for somebody: this turn is long, and not hung."""
+        self.last_turn_s = time.monotonic()
+
     def run(self) -> None:
         """Turns until stopped."""
         self._running = True
+        self.still_alive()
         while self._running:
             self.turn()
 

@@ -18,6 +18,7 @@ from tradingmesh.core.risk.limits import Limits
 from tradingmesh.core.signals.core import Ask, Effect, Origin, Reject, Send, SignalCore
 from tradingmesh.core.signals.roster import Roster, Running
 from tradingmesh.runtime.component import Context, Service
+from tradingmesh.runtime.lag import watch
 from tradingmesh.signal_generator.telling import Telling
 from tradingmesh.wire.messages import APPROVED_SIGNAL, RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
 
@@ -57,7 +58,10 @@ class SignalGenerator:
         self._requests = sockets.req(Channel.RISK_CHECK)
         self._orders = sockets.push(Channel.ORDERS)
         ticks = sockets.sub(Channel.MARKET_DATA, sorted(symbols))
-        self._market_data = MarketDataSubscriber(ticks, self.on_event, context.metrics, context.on_gap())
+        self._market_data = MarketDataSubscriber(
+            ticks, self.on_event, context.metrics, context.on_gap(), context.clock.now_ns
+        )
+        watch(context, self._market_data, symbols)
         self._request_sender = Sender(RISK_CHECK_REQUEST, context.settings.instance, context.epoch)
         self._order_sender = Sender(APPROVED_SIGNAL, context.settings.instance, context.epoch)
         context.loop.on_readable(self._requests, self._take_answer)

@@ -78,8 +78,8 @@ class SignalCore:
     """The signals of one signal generator on their way to approval. Times are wall time in ns.
 
     `on_event` only tells the strategies; where it returns something, that goes to `ask`. So a tick that moves nobody,
-    as nearly every one, costs neither a reading of the clock nor an object. `tick_age_max_ns` says by symbol how long ago
-    the tick that moved somebody may have been published.
+    as nearly every one, costs neither a reading of the clock nor an object. `tick_age_max_ns` says by symbol how long
+    ago the tick that moved somebody may have been published.
     """
 
     def __init__(
