@@ -46,10 +46,10 @@ class Kind(IntEnum):
     SYSTEM_EVENT = 16
     CONTROL_REQUEST = 17
     CONTROL_RESPONSE = 18
-    TRADING_STATUS = 19
     POISON_REPORT = 19
     REPORT_ANSWERS = 20
     REPORT_ACKS = 21
+    TRADING_STATUS = 22
 
 
 KINDS = frozenset(int(kind) for kind in Kind)
