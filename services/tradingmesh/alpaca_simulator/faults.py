@@ -63,6 +63,7 @@ class Faults:
     def __init__(self, metrics: Metrics, now_s: Callable[[], float]) -> None:
         self._metrics = metrics
         self._now_s = now_s
+        self.hurried = metrics.counter("faults_hurried", "Messages sent before they were due: too many were held back.")
         self.inject(FaultsSpec())
 
     def inject(self, spec: FaultsSpec) -> None:

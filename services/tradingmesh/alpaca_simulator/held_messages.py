@@ -8,17 +8,19 @@ from typing import Generic, TypeVar
 
 from tradingmesh.alpaca_simulator.faults import Fate, Faults
 from tradingmesh.contract import FaultPlace
+from tradingmesh.telemetry.metrics import Counter
 
 T = TypeVar("T")
 
 HELD_MAX = 10_000
-"""Messages held back at most; with one more the one due first goes out at once."""
+"""Messages held back at most; with one more the one due first goes out at once, counted."""
 
 
 class Line(Generic[T]):
     """The messages held back, each with the time at which it is due. Without clock and timer."""
 
-    def __init__(self, at_most: int = HELD_MAX) -> None:
+    def __init__(self, at_most: int = HELD_MAX, hurried: Counter | None = None) -> None:
+        self._hurried = hurried or Counter()
         self._at_most = at_most
         self._held: list[tuple[float, int, T]] = []
         self._numbers = count()
@@ -36,6 +38,7 @@ class Line(Generic[T]):
         """Gives up what is due, and what is too much to hold, in the order in which it leaves."""
         leaving: list[T] = []
         while self._held and (self._held[0][0] <= now_s or len(self._held) > self._at_most):
+            self._hurried.inc(self._held[0][0] > now_s)
             leaving.append(heapq.heappop(self._held)[2])
         return leaving
 
@@ -52,7 +55,7 @@ class WayOut(Generic[T]):
         self._place = place
         self._faults = faults
         self._deliver = deliver
-        self._line: Line[T] = Line()
+        self._line: Line[T] = Line(hurried=faults.hurried)
         self._timer: asyncio.TimerHandle | None = None
 
     def send(self, message: T) -> None:
