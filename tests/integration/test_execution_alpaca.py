@@ -35,7 +35,7 @@ from tradingmesh.ports import ReadyOrder
 from tradingmesh.runtime.component import WallClock
 from tradingmesh.telemetry.metrics import Metrics
 
-BROKER = BrokerSpec(retry=RetrySpec(initial_ms=10, max_ms=20))
+BROKER = BrokerSpec(retry=RetrySpec(initial=10, max=20))
 NO_CASH = (403, {"code": 40310000, "message": "insufficient buying power"})
 NOT_UNIQUE = (422, {"code": 40010001, "message": "client_order_id must be unique"})
 

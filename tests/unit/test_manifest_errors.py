@@ -55,6 +55,14 @@ def _error_of(content: Any) -> str:
             {"broker": {"simulator": {"speed": "fast"}}},
             "spec.broker.simulator.speed: must be a valid decimal, or must be 'max' (got 'fast')",
         ),
+        (
+            {"broker": {"retry": {"initial": "3s", "max": "1s"}}},
+            "spec.broker.retry: initial 3000 ms is above max 1000 ms",
+        ),
+        (
+            {"broker": {"apiCircuitBreaker": {"failureThreshold": 0}}},
+            "spec.broker.apiCircuitBreaker.failureThreshold: must be greater than or equal to 1 (got 0)",
+        ),
         ({"endpoints": {"fills": {"port": 5555}}}, "spec.endpoints: market-data and fills both use port 5555"),
         ({"strategies": [{"name": "a", "symbols": ["IBM"]}]}, "spec.strategies[0].uses: missing"),
         ({"riskLimits": None}, "spec.riskLimits: a mapping belongs here"),

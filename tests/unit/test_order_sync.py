@@ -2,6 +2,8 @@
 
 import pytest
 
+from tradingmesh.core.orders.api_breaker import ApiState
+from tradingmesh.core.orders.effects import ApiMoved
 from tradingmesh.core.orders.sync import (
     DOUBT_PERIOD_NS,
     KEYS_REFUSED_NS,
@@ -136,3 +138,51 @@ def test_failure_while_in_sync_keeps_trading() -> None:
     assert sync.begin(PERIOD_NS)
     sync.failed("no answer", PERIOD_NS, keys_refused=False)
     assert sync.problem == ""
+
+
+OPEN = ApiMoved(ApiState.OPEN, "the breaker is open", 40 * PERIOD_NS)
+HALF_OPEN = ApiMoved(ApiState.HALF_OPEN, "the breaker is half-open", 40 * PERIOD_NS)
+CLOSED = ApiMoved(ApiState.CLOSED, "", 40 * PERIOD_NS)
+
+
+def test_broken_api_holds_orders_back() -> None:
+    """From the moment that the breaker opens until it is closed again; what moves in between is no news."""
+    sync = synced()
+    assert [sync.on_api(moved) for moved in (OPEN, HALF_OPEN, OPEN, HALF_OPEN)] == [True, False, False, False]
+    assert sync.problem == "the breaker is half-open"
+    assert sync.on_api(CLOSED)
+    assert sync.problem == ""
+
+
+def test_reconciliation_is_the_probe() -> None:
+    """While the breaker is open the broker is not asked, however due; then at the first moment that it may be."""
+    sync = synced()
+    sync.on_api(OPEN)
+    sync.suspect(1)
+    assert not sync.begin(OPEN.retry_ns - 1)
+    assert sync.begin(OPEN.retry_ns)
+
+
+def test_lost_probe_is_asked_again_when_it_may_be() -> None:
+    """The breaker says when, not the failures that were counted here."""
+    sync = synced()
+    for number in range(1, 6):
+        at_ns = number * PERIOD_NS
+        sync.on_api(ApiMoved(ApiState.OPEN, "open", at_ns))
+        assert sync.begin(at_ns)
+        sync.on_api(HALF_OPEN)
+        sync.on_api(ApiMoved(ApiState.OPEN, "open", at_ns + 7))
+        sync.failed("no answer", at_ns, keys_refused=False)
+        assert not sync.begin(at_ns + 6)
+        assert sync.begin(at_ns + 7)
+        sync.failed("no answer", at_ns + 7, keys_refused=False)
+
+
+def test_somebody_elses_probe_is_waited_for() -> None:
+    """A reconciliation refused because a look-up is the probe comes again after a while, not in every turn."""
+    sync = synced()
+    sync.on_api(HALF_OPEN)
+    assert sync.begin(1)
+    sync.failed("refused", 1, keys_refused=False)
+    assert not sync.begin(DOUBT_PERIOD_NS)
+    assert sync.begin(DOUBT_PERIOD_NS + 1)

@@ -95,7 +95,7 @@ def quota(headers: Headers, now_ns: int) -> Quota | None:
 
 
 def rate_wait_ns(headers: Headers, now_ns: int) -> int:
-    """How long a 429 says to wait: `Retry-After` (RFC 9110, 10.2.3), else until the quota is reset, as Alpaca tells it."""
+    """How long a 429 says to wait: `Retry-After` (RFC 9110, 10.2.3), else until the quota is reset, as Alpaca does."""
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return int(text) * _NS_PER_S

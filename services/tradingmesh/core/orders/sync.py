@@ -49,7 +49,7 @@ class BrokerSync:
         return news
 
     def on_api(self, moved: ApiMoved) -> bool:
-        """The breaker round the broker's API moved. Whether calls are refused now that were not, or the other way round.
+        """The breaker round the broker's API moved. Whether calls are refused from now on, or let through again.
 
         While it is open the broker is not asked before it may be, and then at once: that question is the probe.
         """
