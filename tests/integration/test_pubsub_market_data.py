@@ -176,6 +176,52 @@ def test_a_new_epoch_is_no_gap(hub: Hub) -> None:
     assert listener.inlet.stale.value == 0
 
 
+def test_what_a_new_epoch_published_unheard_is_a_gap(hub: Hub) -> None:
+    """Whoever was there before, and hears the new life from its third message on, missed two."""
+    listener = hub.subscribe(topic_of("IBM"))
+    hub.send(topic_of("IBM"), header(9), encode_trade(IBM))
+    hub.send(topic_of("IBM"), header(3, epoch=8), encode_trade(IBM))
+    listener.hear(2)
+    assert (listener.inlet.gaps.value, listener.warned) == (2, [("IBM", 1, 3)])
+
+
+@pytest.mark.parametrize("later", [6, 8])
+def test_an_epoch_that_is_over_does_not_come_back(hub: Hub, later: int) -> None:
+    """What comes late of an earlier life is dropped, whichever life's clock was ahead."""
+    listener = hub.subscribe(topic_of("IBM"))
+    hub.send(topic_of("IBM"), header(4), encode_trade(IBM))
+    hub.send(topic_of("IBM"), header(1, epoch=later), encode_trade(IBM))
+    hub.send(topic_of("IBM"), header(5), encode_trade(IBM))
+    hub.send(topic_of("IBM"), header(2, epoch=later), encode_trade(IBM))
+    listener.until(lambda: listener.inlet.stale.value == 1 and len(listener.heard) == 3)
+    assert listener.inlet.gaps.value == 0
+
+
+def test_lateness_is_seen(ipc: Hub) -> None:
+    """How long ago what was handled last had been published; the peak is kept; over a second is counted as late."""
+    listener = ipc.subscribe(topic_of("IBM"))
+    second_ns = 1_000_000_000
+    for number, age_ns in enumerate((5, second_ns + 1, 7)):
+        listener.now_ns = 100 * second_ns
+        ipc.publisher.publish_event(IBM, listener.now_ns - age_ns)
+        listener.hear(number + 1)
+        assert listener.inlet.lag_ns == age_ns
+    assert listener.inlet.lag_peak_ns == second_ns + 1
+    assert listener.inlet.late.value == 1
+    assert listener.inlet.newest_ns("IBM") == ipc.publisher.newest_ns("IBM") == listener.now_ns - 7
+    assert listener.inlet.newest_ns("BAC") == ipc.publisher.newest_ns("BAC") == 0
+
+
+def test_a_last_value_sent_again_is_not_late(ipc: Hub) -> None:
+    """It is as old as it is; that says nothing of the one who hears it."""
+    ipc.publisher.publish_event(IBM, 1)
+    listener = ipc.subscribe(topic_of("IBM"))
+    listener.now_ns = 10**12
+    listener.hear(1)
+    assert (listener.inlet.late.value, listener.inlet.lag_peak_ns) == (0, 0)
+    assert listener.inlet.newest_ns("IBM") == 1
+
+
 @pytest.mark.parametrize("newest", [IBM, QUOTE])
 def test_a_late_joiner_gets_the_last_values(hub: Hub, newest: MarketEvent) -> None:
     """It hears the last of each kind, whichever came first; then what is new; and none of it as a gap."""

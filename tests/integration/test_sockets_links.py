@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import zmq
 
+from tradingmesh.adapters.zmq_links import Loss
 from tradingmesh.adapters.zmq_sockets import MAX_FRAME_BYTES, SocketFactory
 from tradingmesh.contract import CHANNELS, Channel, Component, EndpointsSpec
 from tradingmesh.core.errors import ConfigError
@@ -40,6 +41,7 @@ class Processes:
         self._folder = folder
         self.spec = spec
         self.metrics = Metrics()
+        self.losses: list[Loss] = []
         self._bare: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._peers: list[zmq.Socket[bytes]] = []
 
@@ -62,7 +64,7 @@ class Processes:
         while not done():
             assert time.monotonic() < deadline_s, self.metrics.snapshot()["counters"]
             for factory in self._made:
-                factory.links.tend(self.metrics)
+                self.losses += factory.links.tend(self.metrics)
 
     def count(self, name: str, channel: Channel) -> int:
         value: int = self.metrics.snapshot()["counters"].get(name, {}).get(f"channel={channel}", 0)
@@ -160,6 +162,27 @@ def test_a_peer_that_goes_and_comes_is_libzmqs_own_affair(tcp: Processes) -> Non
     again.send_multipart([b"IBM\0", b"good"])
     assert received(hearing) == [b"IBM\0", b"good"]
     assert tcp.count("links_renewed", Channel.MARKET_DATA) == 0
+
+
+def test_a_lost_link_is_told_with_its_peer(tcp: Processes) -> None:
+    """Where this side connects, which component it was, and where; where it binds, who had come from which address."""
+    pulling = tcp.of(Component.EXECUTION_ENGINE)
+    bound = pulling.pull(Channel.ORDERS)
+    pushing = tcp.of(Component.SIGNAL_GENERATOR)
+    lost = pushing.push(Channel.ORDERS)
+    assert lost.poll(DEADLINE_MS, zmq.POLLOUT)
+    tcp.tend_until(lambda: tcp.count("links_made", Channel.ORDERS) == 2)
+    lost.close()
+    tcp.tend_until(lambda: tcp.losses)
+    [loss] = tcp.losses
+    assert (loss.channel, loss.lost) == (Channel.ORDERS, 1)
+    assert loss.peer.startswith("127.0.0.1:")
+    again = pushing.push(Channel.ORDERS)
+    assert again.poll(DEADLINE_MS, zmq.POLLOUT)
+    tcp.losses.clear()
+    bound.close(linger=0)
+    tcp.tend_until(lambda: tcp.losses)
+    assert tcp.losses[-1] == Loss(Channel.ORDERS, f"execution-engine at tcp://127.0.0.1:{tcp.spec.orders.port}", 1)
 
 
 def test_who_does_not_speak_zeromq_right_is_counted(tcp: Processes) -> None:
