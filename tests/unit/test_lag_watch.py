@@ -1,7 +1,7 @@
 """A subscriber that is behind or missed something: told at once, and not again and again."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -11,7 +11,7 @@ from tradingmesh.core.bus import EventBus
 from tradingmesh.core.events import SubscriberSlow
 from tradingmesh.runtime.events import Events
 from tradingmesh.runtime.lag import LOOK_EVERY_S, TELL_EVERY_NS, watch
-from tradingmesh.telemetry.metrics import Metrics
+from tradingmesh.telemetry.metrics import Counter, Metrics
 
 MS = 1_000_000
 SECOND_NS = 1_000 * MS
@@ -27,13 +27,9 @@ class Watched:
         self.timers: dict[float, Any] = {}
         events = Events(EventBus(), "c", "c-1", 1, clock, self.metrics)
         self._heard = events.bus.subscribe(SubscriberSlow)
-        self.subscriber: Any = SimpleNamespace(
-            channel=Channel.MARKET_DATA,
-            lag_ns=0,
-            lag_peak_ns=0,
-            gaps=self.metrics.counter("gaps", ""),
-            newest_ns=lambda symbol: 97 * SECOND_NS if symbol == "IBM" else 0,
-        )
+        figures = {"channel": Channel.MARKET_DATA, "lag_ns": 0, "lag_peak_ns": 0, "gaps": Counter()}
+        newest_ns = {"IBM": 97 * SECOND_NS, "BAC": 0}.__getitem__
+        self.subscriber = cast("Any", SimpleNamespace(**figures, newest_ns=newest_ns))
         context: Any = SimpleNamespace(
             metrics=self.metrics,
             events=events,
