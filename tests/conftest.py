@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import os
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from typing import Any
 # alpaca_library keeps pyarrow out of the process that imports it; here one process tests both sides.
 import pyarrow as pa  # noqa: F401
 import pytest
+
+from tradingmesh.testing.postgres_server import PostgresServer, programs
 
 SEED_MAX = 1_000_000
 
@@ -58,3 +61,17 @@ def databases(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[sqlite3.Connecti
     yield opened
     for database in opened:
         database.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for whoever asks. Who ends it starts it again; each test takes a schema of its own."""
+    bin_dir = programs()
+    if bin_dir is None:
+        missing = "PostgreSQL is not installed under /usr/lib/postgresql: apt-get install postgresql"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    server = PostgresServer(bin_dir)
+    yield server
+    server.close()

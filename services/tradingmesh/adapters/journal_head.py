@@ -9,43 +9,17 @@ never accuses a whole journal.
 """
 
 import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from struct import Struct
-from typing import NamedTuple
 from zlib import crc32
 
 from tradingmesh.core.errors import JournalError
-from tradingmesh.core.journal.chain import HASH_BYTES, START, Entry, Link
+from tradingmesh.core.journal.chain import HASH_BYTES, START, Link
+from tradingmesh.core.journal.head import Head
 
 _MAGIC = b"tm-head1"
 _BODY = Struct(f">8sQ{HASH_BYTES}sQ")
 _CHECKSUM = Struct(">I")
-
-
-class Head(NamedTuple):
-    """The last place that was committed, and the last position that was at least flushed."""
-
-    committed: Link
-    flushed: int
-
-    def reached(self, entries: Iterable[Entry], journal: Path) -> Iterator[Entry]:
-        """The entries as they are. Raises `JournalError` where they miss, or end before, what was committed."""
-        last = 0
-        for entry in entries:
-            last = entry.position
-            if last == self.committed.position and entry.link != self.committed:
-                raise JournalError(f"{journal}: record {last} is not the one that was committed")
-            yield entry
-        if last < self.committed.position:
-            gone = f"records {last + 1} to {self.committed.position} were committed, and are gone"
-            raise JournalError(f"{journal}: the end is missing: {gone}")
-
-    def missed(self, last: int) -> str:
-        """What a power cut took, in a sentence, of a journal that ends at `last`; empty where nothing is missing."""
-        if last >= self.flushed:
-            return ""
-        return f"records {last + 1} to {self.flushed} were never synced to disk, and are gone: power was lost"
 
 
 def head_path(journal: Path) -> Path:

@@ -24,9 +24,10 @@ from tradingmesh.adapters.journal_files import (
     no_head,
     opened,
 )
-from tradingmesh.adapters.journal_head import Head, HeadFile, head_path, read_head
+from tradingmesh.adapters.journal_head import HeadFile, head_path, read_head
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.journal.chain import START, Entry, Kind, Link
+from tradingmesh.core.journal.head import Head
 from tradingmesh.core.journal.pending import Pending
 
 MOVED_MAX = 1_000
