@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from tradingmesh.adapters.zmq_messages import Sender
-from tradingmesh.contract import Channel, Component
+from tradingmesh.adapters.zmq_trading_state import TradingStatePublisher
+from tradingmesh.contract import Channel, Component, TradingState
 from tradingmesh.core.checks import Check
 from tradingmesh.core.events import (
     CircuitBreakerTripped,
+    ComponentError,
     EventMetadata,
     PositionClosed,
     PositionUpdated,
@@ -19,7 +23,9 @@ from tradingmesh.core.events import (
     SystemEvent,
 )
 from tradingmesh.core.fills import Position
+from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.signal import Side, Signal
+from tradingmesh.core.trading_status import TradingStatus, Withdraw
 from tradingmesh.metrics_collector.main import build
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.messages import SYSTEM_EVENT
@@ -34,7 +40,9 @@ class Mesh:
     def __init__(self, make_context: Callable[..., Context], until: Callable[..., None]) -> None:
         self.context = make_context(Component.METRICS_COLLECTOR, {})
         self.service = build(self.context)
-        self.outlet = make_context(Component.RISK_MANAGER, {}).sockets.pub(Channel.EVENTS)
+        risk = make_context(Component.RISK_MANAGER, {})
+        self.outlet = risk.sockets.pub(Channel.EVENTS)
+        self.state = TradingStatePublisher(risk.sockets.pub(Channel.TRADING_STATE), "risk", 7, risk.clock.now_ns)
         self._sender = Sender(SYSTEM_EVENT, "risk-manager", 7)
         self._until = until
         # A PUB socket drops what it sends before the collector's subscription reached it.
@@ -43,9 +51,22 @@ class Mesh:
     def tell(self, event: SystemEvent) -> None:
         self.outlet.send_multipart(self._sender.frames(event, 1))
 
+    def run_until(self, condition: Callable[[], object]) -> None:
+        self._until(condition, self.context.loop)
+
     def hears(self, count: int, metric: str, **labels: str) -> None:
         counter = self.context.metrics.counter(metric, "", **labels)
         self._until(lambda: counter.value >= count, self.context.loop)
+
+    def heard_after(self, count: float) -> Callable[[], bool]:
+        """Repeats the trading state until it was heard more than `count` times."""
+        heard = self.context.metrics.counter("received", "", channel="trading-state")
+
+        def repeated() -> bool:
+            self.state.repeat()
+            return heard.value > count
+
+        return repeated
 
     def metrics(self) -> str:
         return generate_latest(self.context.metrics.registry).decode()
@@ -53,6 +74,12 @@ class Mesh:
     def _joined(self) -> bool:
         self.tell(CircuitBreakerTripped(metadata=ABOUT, reason="hello"))
         return bool(self.context.metrics.counter("system_events", "", **_labels("CircuitBreakerTripped")).value)
+
+
+def _status(**changed: Any) -> TradingStatus:
+    active = TradingState.ACTIVE
+    said = TradingStatus(active, active, active, BreakerState.CLOSED, "", 0, False, "", Withdraw.NONE)  # noqa: FBT003
+    return msgspec.structs.replace(said, **changed)
 
 
 def _labels(name: str) -> dict[str, str]:
@@ -74,11 +101,48 @@ def test_events_are_counted_by_kind_and_source(mesh: Mesh) -> None:
 def test_alerts_are_logged_with_their_trace(mesh: Mesh) -> None:
     """A tripped breaker is a warning that names who told it, and why."""
     with capture_logs() as lines:
-        before = mesh.context.metrics.counter("system_events", "", **_labels("CircuitBreakerTripped")).value
         mesh.tell(CircuitBreakerTripped(metadata=ABOUT, reason="lost 5001"))
-        mesh.hears(before + 1, "system_events", **_labels("CircuitBreakerTripped"))
+        mesh.run_until(lambda: any(line.get("reason") == "lost 5001" for line in lines))
     (line,) = [line for line in lines if line.get("reason") == "lost 5001"]
     assert (line["log_level"], line["source"], line["trace_id"]) == ("warning", "risk-manager", "ab" * 16)
+
+
+def _alerts(mesh: Mesh) -> dict[str, float]:
+    counted: dict[str, float] = mesh.context.metrics.snapshot()["counters"].get("alerts", {})
+    return counted
+
+
+def test_each_trip_and_each_halt_is_one_alert(mesh: Mesh) -> None:
+    """However often the state is repeated; the gauges show it as it is."""
+    for status, gauges in (
+        (_status(), (0, 0)),
+        (_status(breaker=BreakerState.OPEN, breaker_since_ns=5), (0, 2)),
+        (_status(breaker=BreakerState.HALF_OPEN, breaker_since_ns=6), (0, 1)),
+        (_status(breaker=BreakerState.OPEN, breaker_since_ns=7, trading=TradingState.HALTED), (2, 2)),
+    ):
+        mesh.state.tell(status)
+        for _ in range(2):
+            heard = mesh.context.metrics.counter("received", "", channel="trading-state").value
+            mesh.run_until(mesh.heard_after(heard))
+        shown = mesh.context.metrics.snapshot()["gauges"]
+        assert (shown["trading_state"][""], shown["breaker_state"][""]) == gauges
+    assert _alerts(mesh) == {"kind=breaker-open": 2, "kind=trading-halted": 1}
+
+
+def test_a_silent_risk_manager_is_an_alert(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once per silence; what it said last is not shown as known any more."""
+    mesh.state.tell(_status())
+    mesh.run_until(mesh.heard_after(0))
+    monkeypatch.setattr("tradingmesh.metrics_collector.trading_state.SILENT_AFTER_NS", 1)
+    mesh.run_until(lambda: _alerts(mesh))
+    mesh.run_until(lambda: mesh.context.metrics.snapshot()["gauges"]["trading_state"][""] == -1)
+    assert _alerts(mesh) == {"kind=risk-manager-silent": 1}
+
+
+def test_a_components_trouble_is_an_alert(mesh: Mesh) -> None:
+    """Counted by kind, for an alert rule to watch."""
+    mesh.tell(ComponentError(metadata=ABOUT, instance="risk-manager", error="disk full"))
+    mesh.run_until(lambda: _alerts(mesh) == {"kind=component-error": 1})
 
 
 def test_positions_are_as_last_told(mesh: Mesh) -> None:

@@ -26,6 +26,7 @@ from tradingmesh.core.events import (
     SubscriberSlow,
     SystemEvent,
 )
+from tradingmesh.metrics_collector.trading_state import TradingStateWatch, alert
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.runtime.lag import watch
 from tradingmesh.wire.messages import SYSTEM_EVENT
@@ -41,6 +42,13 @@ _ALERTS = (
     LinkLost,
     OrderRejected,
 )
+_ALERT_KINDS: dict[type[SystemEvent], str] = {
+    ApiBreakerOpened: "api-breaker-open",
+    ComponentError: "component-error",
+    SubscriberSlow: "subscriber-slow",
+    LinkLost: "link-lost",
+}
+"""Of these an alert is raised as well. A tripped breaker's is raised from the trading state, which cannot be lost."""
 _POSITIONS = (PositionOpened, PositionUpdated, PositionClosed)
 
 
@@ -55,6 +63,7 @@ class MetricsCollector:
             self._market_data, lambda *_: None, context.metrics, context.on_gap(), context.clock.now_ns
         )
         watch(context, self._ticks, context.spec.symbols)
+        self._trading = TradingStateWatch(context)
         self._malformed = context.metrics.counter(
             "malformed_dropped", "Unreadable messages, dropped.", channel="events"
         )
@@ -117,6 +126,9 @@ class MetricsCollector:
         fields = {name: str(getattr(event, name)) for name in event.__struct_fields__ if name != "metadata"}
         meta = event.metadata
         self._context.log.warning(type(event).__name__, source=meta.component, trace_id=meta.trace_id, **fields)
+        kind = _ALERT_KINDS.get(type(event))
+        if kind is not None:
+            alert(self._context, kind, source=meta.component, **fields)
 
     def _move(self, event: SystemEvent) -> None:
         if isinstance(event, PositionClosed):
