@@ -69,8 +69,8 @@ class Stage:
     def do_fill(self, name: str, quantity: str, price: str, commission: str = "0") -> list[str]:
         return self._apply(self.desk.filled(self.signals[name], quantity, price, commission))
 
-    def do_close(self, name: str, status: str) -> list[str]:
-        return self._apply(self.desk.closed(self.signals[name], status))
+    def do_close(self, name: str, status: str, by: str = "") -> list[str]:
+        return self._apply(self.desk.closed(self.signals[name], status, by))
 
     def do_hold_fill(self, label: str, name: str, quantity: str, price: str) -> None:
         """The fill takes its place in the sequence, but its report is still on its way: `deliver` brings it."""

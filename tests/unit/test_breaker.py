@@ -18,7 +18,7 @@ def _run(breaker: Breaker, *steps: tuple[int, str]) -> list[BreakerState]:
     """The state after each `(second, loss)`."""
     states = []
     for second, loss in steps:
-        moved = breaker.observe(second * SECOND_NS, loss)
+        moved = breaker.observe(second * SECOND_NS, second * SECOND_NS, loss)
         if moved is not None:
             breaker.fold(moved)
         states.append(breaker.state)
@@ -66,7 +66,7 @@ def test_a_closed_breaker_is_not_reset() -> None:
 def test_observing_moves_nothing_by_itself() -> None:
     """Only the record does: what is not journaled has not happened."""
     breaker = Breaker(SPEC)
-    assert breaker.observe(1, LOSS) == BreakerMoved(OPEN, 1, LOSS)
+    assert breaker.observe(1, 1, LOSS) == BreakerMoved(OPEN, 1, LOSS)
     assert breaker.state is CLOSED
 
 
@@ -75,6 +75,37 @@ def test_since_is_when_the_state_began() -> None:
     breaker = Breaker(SPEC)
     _run(breaker, (1, LOSS), (301, ""), (302, ""), (310, LOSS))
     assert (breaker.state, breaker.at.since_ns, breaker.at.calm_ns) == (HALF, 301 * SECOND_NS, None)
+
+
+def test_a_clock_that_is_set_neither_ends_a_wait_nor_draws_it_out() -> None:
+    """The waits are reckoned by the monotonic clock; the wall clock is five minutes ahead, then behind."""
+    for minutes in (5, -5):
+        breaker, states = Breaker(SPEC), []
+        for second, loss in ((1, LOSS), (2, ""), (300, ""), (301, ""), (302, ""), (331, ""), (332, "")):
+            wall = second + (minutes * 60 if second > 1 else 0)
+            moved = breaker.observe(wall * SECOND_NS, second * SECOND_NS, loss)
+            if moved is not None:
+                breaker.fold(moved)
+            states.append(breaker.state)
+        assert states == [OPEN, OPEN, OPEN, HALF, HALF, HALF, CLOSED]
+
+
+def test_what_nobody_watched_is_no_part_of_a_wait() -> None:
+    """After a restart the wait begins anew: with the first look, whatever the clocks then say."""
+    before, after = Breaker(SPEC), Breaker(SPEC)
+    _run(before, (1, LOSS), (300, ""))
+    after.fold(before.at)
+    assert _run(after, (9_000, ""), (9_299, ""), (9_300, "")) == [OPEN, OPEN, HALF]
+
+
+def test_a_trip_between_two_looks_waits_from_the_next_look_on() -> None:
+    """A check tells no monotonic time: the loss trips, and the wait is never too short."""
+    breaker = Breaker(SPEC)
+    moved = breaker.observe(SECOND_NS, None, LOSS)
+    assert moved is not None
+    breaker.fold(moved)
+    assert breaker.observe(400 * SECOND_NS, None, "") is None
+    assert _run(breaker, (10, ""), (309, ""), (310, "")) == [OPEN, OPEN, HALF]
 
 
 def test_the_table_has_every_legal_move_and_no_other() -> None:

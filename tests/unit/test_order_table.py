@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Refused, Stage
+from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Refused, Stage, Writer
 from tradingmesh.core.events import OrderCanceled, OrderPlaced, OrderRejected
 from tradingmesh.core.fills import Fill, OrderClosed, Report
 from tradingmesh.core.money import ZERO
@@ -28,8 +28,9 @@ from tradingmesh.core.orders.effects import (
     Tell,
 )
 from tradingmesh.core.orders.record import Execution, OrderUpdate
-from tradingmesh.core.orders.table import UNKNOWN_AFTER_NS, OrderTable
+from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.core.signal import Side, Signal
+from tradingmesh.core.standing import OrderWorking
 
 NOW = 1_000_000_000_000
 CLIENT = "tm-s-1-e7"
@@ -43,8 +44,9 @@ def approved(number: int = 1, quantity: int = 100, valid_ns: int = 10_000) -> Ap
 
 
 def table() -> OrderTable:
-    orders = OrderTable(7)
+    orders = OrderTable(Writer(7, 1))
     orders.blocked = ""
+    orders.first_contact_ns = NOW
     return orders
 
 
@@ -236,9 +238,9 @@ def test_unanswered_submission_is_doubtful_until_looked_up() -> None:
     assert (orders.doubtful(), orders.to_look_up()) == ([], [])
     assert notices(orders.on_submitted(SubmitUnanswered(CLIENT, "timeout"), NOW)) == ["submit-unanswered"]
     assert [order.client_order_id for order in orders.doubtful()] == orders.to_look_up() == [CLIENT]
-    soon = orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW + 1)
+    soon = orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW)
     assert (soon, len(orders.doubtful())) == ([], 1)
-    later = orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW + UNKNOWN_AFTER_NS)
+    later = orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW, {CLIENT})
     assert closes(later)[0].reason == "the broker never got it"
     assert orders.doubtful() == []
 
@@ -248,7 +250,7 @@ def test_order_given_up_and_yet_there_is_canceled() -> None:
     orders = table()
     submitted(orders)
     orders.on_submitted(SubmitUnanswered(CLIENT, "timeout"), NOW)
-    orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW + UNKNOWN_AFTER_NS)
+    orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW, {CLIENT})
     effects = orders.on_update(said("new"), NOW)
     assert [type(effect) for effect in effects if isinstance(effect, Cancel)] == [Cancel]
     assert len(reports(orders.on_update(said("partial_fill", 40, 40), NOW))) == 1
@@ -259,7 +261,7 @@ def test_known_order_is_never_dropped_for_missing() -> None:
     orders = table()
     submitted(orders)
     orders.on_submitted(SubmitAnswered(said("new")), NOW)
-    effects = orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW + UNKNOWN_AFTER_NS)
+    effects = orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW, {CLIENT})
     assert notices(effects) == ["order-missing"]
     assert len(orders.open_orders()) == 1
 
@@ -288,12 +290,14 @@ def test_restored_fill_is_not_booked_again() -> None:
 
 
 def test_foreign_order_is_adopted() -> None:
-    """An order placed by hand moves the account: its fills are booked, without a reservation."""
+    """An order placed by hand moves the account: its fills are booked, and what it may still fill is told."""
     orders = table()
     effects = orders.on_update(msgspec.structs.replace(said("partial_fill", 40, 10, "x1"), client_order_id="hand"), NOW)
     assert notices(effects) == ["adopted"]
-    (report,) = reports(effects)
-    assert (report.reservation_id, report.body.client_order_id) == ("", "hand")
+    fill, working = reports(effects)
+    assert (fill.reservation_id, fill.body.client_order_id) == ("o-b-1", "hand")
+    assert working.reservation_id == "o-b-1"
+    assert working.body == OrderWorking("b-1", "hand", "IBM", Side.BUY, Decimal(60), None)
 
 
 def test_foreign_order_before_our_time() -> None:
@@ -308,15 +312,15 @@ def test_foreign_order_before_our_time() -> None:
 
 @pytest.mark.parametrize(
     ("event", "what"),
-    [("trade_bust", "unknown-event"), ("rejected", "illegal-transition"), ("fill", "illegal-transition")],
+    [("trade_bust", "unknown-event"), ("rejected", "illegal-transition")],
 )
 def test_what_does_not_fit_is_noticed(event: str, what: str) -> None:
-    """An unknown kind, a move the table forbids and an overfill change nothing and are told."""
+    """An unknown kind, and a move the table forbids, change nothing and are told."""
     orders = table()
     submitted(orders)
     orders.on_update(said("partial_fill", 40, 40), NOW)
     before = orders.open_orders()
-    effects = orders.on_update(said(event, 140, 100) if event == "fill" else said(event), NOW)
+    effects = orders.on_update(said(event), NOW)
     assert (notices(effects), len(effects), orders.open_orders()) == ([what], 1, before)
 
 
@@ -328,12 +332,12 @@ def test_cancel_open_names_what_can_be_canceled() -> None:
     orders.on_update(said("new", number=1), NOW)
     orders.on_update(said("pending_cancel", number=2), NOW)
     orders.on_update(said("canceled", number=3), NOW)
-    assert [e.order.order_id for e in orders.cancel_open() if isinstance(e, Cancel)] == ["b-1"]
+    assert [order.order_id for order in orders.cancelable()] == ["b-1"]
 
 
 def test_closed_orders_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded; but while a signal is valid its order is kept, to know a duplicate by."""
-    monkeypatch.setattr("tradingmesh.core.orders.table.CLOSED_KEPT", 2)
+    monkeypatch.setattr("tradingmesh.core.orders.known.CLOSED_KEPT", 2)
     orders = table()
     for number in (1, 2, 3):
         submitted(orders, number)

@@ -12,7 +12,8 @@ def _signal(name: str, valid_until_ns: int = 100, quantity: int = 1) -> Signal:
 
 
 def _reservation(name: str, expires_ns: int = 10, valid_until_ns: int = 100) -> Reservation:
-    return Reservation(reservation_id(name), _signal(name, valid_until_ns), 10**9, 10**11, expires_ns)
+    signal = _signal(name, valid_until_ns)
+    return Reservation(reservation_id(name), signal.symbol, signal.side, 10**9, 10**11, signal, expires_ns)
 
 
 def test_an_unconfirmed_reservation_is_named_once_when_its_time_is_over() -> None:

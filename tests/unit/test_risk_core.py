@@ -260,9 +260,7 @@ class TestDayAndBreaker:
         desk.quote("IBM", "49.9999", "49.9999")
         decision = desk.ask(desk.signal("over", BUY, "1"))
         assert isinstance(decision, Refused)
-        assert decision.reason == (
-            "circuit-breaker: the circuit breaker is Open: the day's loss is 5000.01, limit is 5000"
-        )
+        assert decision.reason == "circuit-breaker: breaker open: the day's loss is 5000.01, limit is 5000"
 
     def test_a_tripped_breaker_refuses_what_was_reserved(self) -> None:
         """The execution engine asks again for this."""

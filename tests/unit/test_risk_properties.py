@@ -182,15 +182,15 @@ class Interleaving(RuleBasedStateMachine):
         """What is reserved is what the open reservations say, side by side."""
         state = self.live.core.state
         for book in state.books.values():
-            own = [found for found in state.reservations if found.signal.symbol == book.symbol]
-            buys = [found for found in own if found.signal.side is Side.BUY]
-            sells = [found for found in own if found.signal.side is Side.SELL]
+            own = [found for found in state.reservations if found.symbol == book.symbol]
+            buys = [found for found in own if found.side is Side.BUY]
+            sells = [found for found in own if found.side is Side.SELL]
             assert (book.buying_e9, book.selling_e9) == (
                 sum(found.open_e9 for found in buys),
                 sum(found.open_e9 for found in sells),
             )
-            assert book.buying_e18 == sum(found.open_e18 for found in buys)
-            assert book.selling_e18 == sum(found.open_e18 for found in sells)
+            assert book.buying_e18 == sum(found.open_e9 * found.price_e9 for found in buys)
+            assert book.selling_e18 == sum(found.open_e9 * found.price_e9 for found in sells)
 
     @invariant()
     def the_restarted_core_is_where_the_other_is(self) -> None:

@@ -118,6 +118,9 @@ def _update(order: Json, event: str, timestamp_ns: int, execution: Execution | N
         quantity=None if quantity is None else _quantity(order, "qty"),
         execution=execution,
         created_ns=time_ns(created, "created_at") if created else 0,
+        limit_price=_amount(order, "limit_price"),
+        stop_price=_amount(order, "stop_price"),
+        notional=_amount(order, "notional"),
     )
 
 
@@ -135,6 +138,12 @@ def _execution(data: Json, fill_id: str) -> Execution:
     if quantity <= 0 or price <= 0:
         raise InputError(f"a fill of {quantity} at {price}")
     return Execution(fill_id, quantity, price)
+
+
+def _amount(data: Json, field: str) -> Decimal | None:
+    """Dollars, where there are any: a market order's limit price is null."""
+    value = data.get(field)
+    return None if value is None else parse(value, field=field, decimals=PRICE_DECIMALS)
 
 
 def _quantity(data: Json, field: str) -> Decimal:

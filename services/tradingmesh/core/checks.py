@@ -76,7 +76,7 @@ NOBODY = Writer()
 
 
 class RiskCheckRequest(msgspec.Struct, frozen=True):
-    """May this be traded? At stage ORDER `reservation_id` is what the signal was approved with, `writer` who submits."""
+    """May this be traded? At stage ORDER `reservation_id` is what the signal was approved with, `writer` who asks."""
 
     request_id: str
     stage: Stage

@@ -1,7 +1,7 @@
 """What the broker did with our orders, in the order it was heard: fills and the ends of orders.
 
-Both travel the fills channel as a `Report`: written to the outbox with the next `symbol_sequence` of their symbol, sent
-until acknowledged, and applied by the risk manager in that sequence, each once.
+Both travel the fills channel as a `Report`, as does what `standing` tells: written to the outbox with the next
+`symbol_sequence` of their symbol, sent until acknowledged, and applied by the risk manager in that sequence, each once.
 """
 
 from decimal import Decimal
@@ -9,6 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from tradingmesh.core.signal import Side
+from tradingmesh.core.standing import EngineStarted, OrderWorking
 
 
 class Fill(msgspec.Struct, frozen=True, tag="fill"):
@@ -38,17 +39,20 @@ class OrderClosed(msgspec.Struct, frozen=True, tag="closed"):
     reason: str = ""
 
 
+Body = Fill | OrderClosed | OrderWorking | EngineStarted
+
+
 class Report(msgspec.Struct, frozen=True):
     """A fill or an end, with its place in its symbol's sequence and the writer's outbox.
 
     `outbox_epoch` names one outbox for its whole life (a restart keeps it); `symbol_sequence` counts from 1 in it.
-    `reservation_id` is empty for an order this system did not place.
+    `reservation_id` is the one that the order uses; an order placed elsewhere is given one of its own.
     """
 
     outbox_epoch: int
     symbol_sequence: int
     reservation_id: str
-    body: Fill | OrderClosed
+    body: Body
     trace_id: str = ""
 
 

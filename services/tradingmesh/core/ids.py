@@ -5,12 +5,14 @@ A message id is a UUID of version 8 (RFC 9562): 60 bits of who published (compon
 """
 
 import hashlib
+import re
 import struct
 from uuid import UUID
 
 _PAIR = struct.Struct(">QQ")
 _VERSION_8 = 0x8000
 _VARIANT = 1 << 63
+_CLIENT_ORDER_ID = re.compile(r"tm-(.+)-e\d+", re.DOTALL)
 
 
 class MessageIds:
@@ -41,3 +43,9 @@ def signal_id(strategy: str, epoch: int, number: int) -> str:
 def client_order_id(signal: str, writer_epoch: int) -> str:
     """Alpaca's `client_order_id` (at most 128 characters): decided by the signal, and carrying the writer's epoch."""
     return f"tm-{signal}-e{writer_epoch}"
+
+
+def signal_of(client_order_id: str) -> str:
+    """The signal that decided a client order id, whichever engine placed it; empty for one that is none of ours."""
+    match = _CLIENT_ORDER_ID.fullmatch(client_order_id)
+    return match[1] if match else ""

@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from tradingmesh.contract import CircuitBreakerSpec, RiskLimits, TradingState
-from tradingmesh.core.checks import Decision, RiskCheckRequest, Stage
-from tradingmesh.core.fills import BookedReport, Fill, OrderClosed, Report, ReportAnswer
+from tradingmesh.core.checks import NOBODY, Decision, RiskCheckRequest, Stage, Writer
+from tradingmesh.core.fills import Body, BookedReport, Fill, OrderClosed, Report, ReportAnswer
 from tradingmesh.core.market import Quote, Trade
 from tradingmesh.core.money import ZERO, to_e4
 from tradingmesh.core.risk.core import MarketClock, RiskCore
@@ -13,6 +13,7 @@ from tradingmesh.core.risk.ledger import cash_impact
 from tradingmesh.core.risk.records import RiskRecord, decode, encode
 from tradingmesh.core.risk.reservations import reservation_id
 from tradingmesh.core.signal import OrderType, Side, Signal
+from tradingmesh.core.standing import OrderWorking
 
 START_NS = 1_381_152_600_000_000_000
 """2013-10-07 09:30 in New York."""
@@ -56,13 +57,19 @@ class RiskDesk:
         self._arguments = (risk_limits or limits(), breaker or CircuitBreakerSpec(), cash, trading, market_clock)
         self.core = RiskCore(*self._arguments)
         self.now_ns = START_NS
+        self.monotonic_ns = 0
         self.records: list[RiskRecord] = []
         self._sequences: dict[str, int] = {}
 
     def wait(self, seconds: Decimal | float) -> None:
         """Time goes by, and is let take effect."""
         self.now_ns += int(seconds * SECOND_NS)
-        self.core.advance(self.now_ns)
+        self.monotonic_ns += int(seconds * SECOND_NS)
+        self.core.advance(self.now_ns, self.monotonic_ns)
+
+    def set_clock(self, seconds: Decimal | float) -> None:
+        """The wall clock is set forward, or back, while no time goes by."""
+        self.now_ns += int(seconds * SECOND_NS)
 
     def quote(self, symbol: str, bid: str, ask: str, at_ns: int | None = None) -> None:
         """A quote comes in."""
@@ -93,11 +100,11 @@ class RiskDesk:
         request = RiskCheckRequest(f"{signal.signal_id}/signal", Stage.SIGNAL, signal, Decimal(100), self.now_ns)
         return self.core.check(request, self.now_ns)
 
-    def confirm(self, signal: Signal, by: str = "") -> Decision:
+    def confirm(self, signal: Signal, by: str = "", writer: Writer = NOBODY) -> Decision:
         """Asks again, as the execution engine does before it submits."""
         key = reservation_id(signal.signal_id)
         request_id = by or f"tm-{signal.signal_id}"
-        request = RiskCheckRequest(request_id, Stage.ORDER, signal, Decimal(100), self.now_ns, key)
+        request = RiskCheckRequest(request_id, Stage.ORDER, signal, Decimal(100), self.now_ns, key, writer)
         return self.core.check(request, self.now_ns)
 
     def filled(
@@ -120,11 +127,23 @@ class RiskDesk:
             self._report(fill, reservation_id(signal.signal_id) if ours else ""), Decimal(commission), impact
         )
 
-    def closed(self, signal: Signal, status: str = "canceled") -> BookedReport:
+    def closed(self, signal: Signal, status: str = "canceled", by: str = "") -> BookedReport:
         """The report of an order's end, next in its symbol's sequence."""
         name = signal.signal_id
-        end = OrderClosed(f"o-{name}", f"tm-{name}", signal.symbol, status, ZERO, self.now_ns)
-        return BookedReport(self._report(end, reservation_id(name)), ZERO, ZERO)
+        end = OrderClosed(f"o-{name}", by or f"tm-{name}", signal.symbol, status, ZERO, self.now_ns)
+        return self.report(end, reservation_id(name))
+
+    def working(self, name: str, side: Side, quantity: str | None, price: str | None, **more: Any) -> BookedReport:
+        """The report of an order placed elsewhere, next in its symbol's sequence."""
+        amount = None if quantity is None else Decimal(quantity)
+        limit = None if price is None else Decimal(price)
+        return self.report(
+            OrderWorking(f"o-{name}", name, more.pop("symbol", "IBM"), side, amount, limit, **more), name
+        )
+
+    def report(self, body: Body, key: str = "") -> BookedReport:
+        """A report that moves no cash, next in its sequence."""
+        return BookedReport(self._report(body, key), ZERO, ZERO)
 
     def apply(self, booked: BookedReport) -> tuple[ReportAnswer, ...]:
         """Hands a report to the core."""
@@ -149,6 +168,6 @@ class RiskDesk:
         core.restore(self.keep_records())
         return core
 
-    def _report(self, body: Fill | OrderClosed, key: str) -> Report:
+    def _report(self, body: Body, key: str) -> Report:
         number = self._sequences[body.symbol] = self._sequences.get(body.symbol, 0) + 1
         return Report(OUTBOX, number, key, body)

@@ -15,6 +15,7 @@ from tradingmesh.core.orders.record import Execution, Order, OrderEvent, OrderSt
 _S = OrderStatus
 _E = OrderEvent
 Row = dict[OrderEvent, OrderStatus]
+EVENTS = frozenset(OrderEvent)
 
 _ENDS: Row = {
     _E.FILL: _S.FILLED,
@@ -94,17 +95,12 @@ def next_status(status: OrderStatus, event: OrderEvent) -> OrderStatus:
 def advance(order: Order, update: OrderUpdate, fresh: Execution | None) -> Order:
     """The order after an update, with `fresh` booked: the update's execution, unless it was booked before.
 
-    Raises `IllegalTransitionError` where the table forbids the move or more would be filled than was ordered; the
-    order given is then still the truth.
+    What the broker says it executed counts, even where it is more than was ordered. A kind of event that is not known
+    moves no status. Raises `IllegalTransitionError` where the table forbids the move; the order given is then still the
+    truth. No event with an execution is ever forbidden.
     """
-    event = OrderEvent(update.event)
-    status = next_status(order.status, event)
-    quantity = update.quantity if event is OrderEvent.RESTATED and update.quantity is not None else order.quantity
+    status = next_status(order.status, OrderEvent(update.event)) if update.event in EVENTS else order.status
     filled = EXACT.add(order.filled_quantity, fresh.quantity) if fresh is not None else order.filled_quantity
-    if filled > quantity:
-        raise IllegalTransitionError(
-            f"order {order.client_order_id}: {filled} filled of {quantity} ordered, by {update.event}"
-        )
     if status is OrderStatus.NEW and filled:
         status = OrderStatus.PARTIALLY_FILLED
     return msgspec.structs.replace(
@@ -112,7 +108,10 @@ def advance(order: Order, update: OrderUpdate, fresh: Execution | None) -> Order
         order_id=update.order_id or order.order_id,
         created_ns=update.created_ns or order.created_ns,
         status=status,
-        quantity=quantity,
+        quantity=order.quantity if update.quantity is None else update.quantity,
+        limit_price=order.limit_price if update.limit_price is None else update.limit_price,
+        stop_price=order.stop_price if update.stop_price is None else update.stop_price,
+        notional=order.notional if update.notional is None else update.notional,
         filled_quantity=filled,
         reported_quantity=max(order.reported_quantity, update.cumulative_quantity, filled),
     )

@@ -73,7 +73,7 @@ class OrderUpdate(msgspec.Struct, frozen=True, tag="update"):
     """What the broker says of one order, on its stream or when asked. `event` is a word of `OrderEvent`, or unknown.
 
     `cumulative_quantity` is what the order has filled in all, this execution included. `quantity` is None where the
-    broker does not say: an order by notional, or an account activity.
+    broker does not say: an order by notional, or an account activity, which does not name the client order id either.
     """
 
     event: str
@@ -87,12 +87,15 @@ class OrderUpdate(msgspec.Struct, frozen=True, tag="update"):
     execution: Execution | None = None
     created_ns: int = 0
     reason: str = ""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    notional: Decimal | None = None
 
 
 class Order(msgspec.Struct, frozen=True):
     """One order. `filled_quantity` is what we booked, `reported_quantity` the most that the broker has spoken of.
 
-    `reservation_id` is empty for an order that this system did not place. `created_ns` is the broker's time once known.
+    An order that was not placed here has a `reservation_id` too. `created_ns` is the broker's time once known.
     `close_reported` is set when its `OrderClosed` is on its way, so that there is one.
     """
 
@@ -114,6 +117,7 @@ class Order(msgspec.Struct, frozen=True):
     filled_quantity: Decimal = ZERO
     reported_quantity: Decimal = ZERO
     close_reported: bool = False
+    notional: Decimal | None = None
 
     @property
     def terminal(self) -> bool:

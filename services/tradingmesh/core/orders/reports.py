@@ -4,9 +4,12 @@ from decimal import Decimal
 
 from tradingmesh.core.events import OrderCanceled, OrderPlaced, OrderRejected
 from tradingmesh.core.fills import Fill, OrderClosed
-from tradingmesh.core.money import ZERO, plain
+from tradingmesh.core.ids import signal_of
+from tradingmesh.core.money import EXACT, ZERO, plain
 from tradingmesh.core.orders.effects import Tell
 from tradingmesh.core.orders.record import Execution, Order, OrderStatus, OrderUpdate
+from tradingmesh.core.risk.reservations import reservation_id
+from tradingmesh.core.standing import OrderWorking
 
 UNSAID_QUANTITY = Decimal(10) ** 12
 """Stands for the quantity of an order by notional: more than any fill."""
@@ -32,16 +35,42 @@ def keys_of(update: OrderUpdate) -> tuple[str, ...]:
 
 
 def adopted(update: OrderUpdate, filled_before: Decimal) -> Order:
-    """An order that was not placed here, as we take it in."""
-    quantity = update.quantity if update.quantity is not None else UNSAID_QUANTITY
+    """An order that was not placed here, as we take it in. One known by a fill only is named by the broker's id.
+
+    One of ours of another outbox uses the reservation that its signal has; any other is given one of its own.
+    """
+    signal = signal_of(update.client_order_id)
     return Order(
-        client_order_id=update.client_order_id,
+        client_order_id=update.client_order_id or update.order_id,
         symbol=update.symbol,
         side=update.side,
-        quantity=quantity,
+        quantity=update.quantity if update.quantity is not None else UNSAID_QUANTITY,
         created_ns=update.created_ns,
+        reservation_id=reservation_id(signal) if signal else f"o-{update.order_id}",
+        limit_price=update.limit_price,
+        stop_price=update.stop_price,
         order_id=update.order_id,
         filled_quantity=max(filled_before, ZERO),
+        notional=update.notional,
+    )
+
+
+def working_of(order: Order) -> OrderWorking:
+    """What an order may still fill, as its reservation is made by.
+
+    Of an ended one that is what the broker speaks of and we have not heard. How much of a notional is left is not told
+    by quantities, so all of it is, less what fills from now on.
+    """
+    by_notional = order.notional is not None and not order.terminal
+    most = order.reported_quantity if order.terminal else max(order.quantity, order.reported_quantity)
+    return OrderWorking(
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        open_quantity=None if by_notional else EXACT.subtract(most, order.filled_quantity),
+        price=order.limit_price if order.limit_price is not None else order.stop_price,
+        open_notional=order.notional if by_notional else None,
     )
 
 

@@ -4,16 +4,18 @@
 
 A signal becomes at most one order, under a `client_order_id` that the signal decides. Whatever ends without an order
 at the broker is reported as closed, so that its reservation is released. A fill is booked once, by its id and by what
-the order had filled with it; whichever way it was heard.
+the order had filled with it; whichever way it was heard, and whoever placed the order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from decimal import Decimal
 
 import msgspec
 
-from tradingmesh.core.checks import Approved, ApprovedSignal, Decision, RiskCheckRequest, Stage
+from tradingmesh.contract import FLATTEN
+from tradingmesh.core.checks import Approved, ApprovedSignal, Decision, RiskCheckRequest, Stage, Writer
 from tradingmesh.core.errors import IllegalTransitionError
-from tradingmesh.core.fills import Fill, OrderClosed, Report
+from tradingmesh.core.fills import Body, Report
 from tradingmesh.core.ids import client_order_id
 from tradingmesh.core.money import EXACT, ZERO
 from tradingmesh.core.orders.effects import (
@@ -30,35 +32,35 @@ from tradingmesh.core.orders.effects import (
     SubmitRefused,
     SubmitUnanswered,
 )
-from tradingmesh.core.orders.lifecycle import advance, next_status
-from tradingmesh.core.orders.record import TERMINAL, Order, OrderEvent, OrderStatus, OrderUpdate, order_of
-from tradingmesh.core.orders.reports import adopted, closed_of, fill_of, keys_of, tell_of
+from tradingmesh.core.orders.known import KnownOrders
+from tradingmesh.core.orders.lifecycle import EVENTS, advance
+from tradingmesh.core.orders.record import Order, OrderEvent, OrderStatus, OrderUpdate, order_of
+from tradingmesh.core.orders.reports import adopted, closed_of, fill_of, keys_of, tell_of, working_of
 from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS
+from tradingmesh.core.standing import EngineStarted
 
 OPEN_MAX = 10_000
 POSTING_MAX = 64
-CLOSED_KEPT = 10_000
-UNKNOWN_AFTER_NS = 5_000_000_000
-_EVENTS = frozenset(OrderEvent)
 
 
 class OrderTable:
     """Every open order, the last closed ones, and the sequence of each symbol's reports.
 
-    `blocked` is why no order may go to the broker now; empty when one may. Whoever owns the table keeps it true.
+    Whoever owns the table keeps these true. `blocked` is why no order may go to the broker now; empty when one may.
+    `withdrawn` is why none but a flatten's may, `held_symbols` why none of a symbol may. `first_contact_ns` is the
+    broker's time at which its account was first looked at, 0 before that: what was done earlier is in what was found.
     """
 
-    def __init__(self, outbox_epoch: int) -> None:
+    def __init__(self, writer: Writer) -> None:
         self.blocked = "the broker was not reconciled with yet"
+        self.withdrawn = ""
+        self.held_symbols: dict[str, str] = {}
+        self.first_contact_ns = 0
         self.duplicate_fills = 0
-        self._epoch = outbox_epoch
-        self._orders: dict[str, Order] = {}
-        self._client_ids: dict[str, str] = {}
-        self._booked: dict[str, set[str]] = {}
+        self._writer = writer
+        self._known = KnownOrders()
         self._asking: dict[str, tuple[ApprovedSignal, Origin]] = {}
         self._posting: set[str] = set()
-        self._open: dict[str, None] = {}
-        self._closed: dict[str, None] = {}
         self._sequences: dict[str, int] = {}
 
     # What is there
@@ -75,7 +77,7 @@ class OrderTable:
 
     def open_orders(self) -> list[Order]:
         """Every order that is not closed."""
-        return [self._orders[client] for client in self._open]
+        return self._known.open()
 
     def doubtful(self) -> list[Order]:
         """The orders of which the broker knows more than we do, or may: asking it is the only remedy."""
@@ -87,24 +89,29 @@ class OrderTable:
 
     def to_look_up(self) -> list[str]:
         """The client order ids that a snapshot must answer for."""
-        return [client for client in self._open if client not in self._posting]
+        return [o.client_order_id for o in self.open_orders() if o.client_order_id not in self._posting]
 
     def client_of(self, signal_id: str) -> str:
         """The client order id that a signal's order has."""
-        return client_order_id(signal_id, self._epoch)
+        return client_order_id(signal_id, self._writer.outbox_epoch)
 
     def knows(self, client: str, order_id: str = "") -> bool:
-        """Whether an order is in memory, by its client order id or else by the broker's."""
-        return (client or self._client_ids.get(order_id, "")) in self._orders
+        """Whether an order is in memory, by the broker's id or else by its client order id."""
+        return self._known.get(client, order_id) is not None
 
     def restore(self, order: Order, fill_keys: Iterable[str], now_ns: int) -> None:
         """Takes an order back from disk, with the keys of the fills that were booked for it."""
-        self._booked[order.client_order_id] = set(fill_keys)
-        self._put(order, now_ns)
+        self._known.restore(order, fill_keys, now_ns)
 
     def restore_sequence(self, symbol: str, last: int) -> None:
         """The last sequence number that the symbol's reports used."""
         self._sequences[symbol] = last
+
+    def started(self, used: Iterable[str]) -> list[Effect]:
+        """A life of the engine begins, after others: tells which reservations the orders and `used` hold on to."""
+        held = {order.reservation_id for order in self.open_orders()} | set(used)
+        body = EngineStarted(self._writer.epoch, tuple(sorted(held - {""})))
+        return [Send(self._report(body, "", ""))]
 
     # From signal to submission
 
@@ -112,7 +119,7 @@ class OrderTable:
         """An approved signal came: ask the risk manager once more, or refuse."""
         signal = approved.signal
         client = self.client_of(signal.signal_id)
-        if client in self._orders or client in self._asking:
+        if client in self._known or client in self._asking:
             return [Notice("duplicate-signal", f"signal {signal.signal_id} came again: one signal, one order")]
         reason = self._obstacle(approved, now_ns)
         if reason:
@@ -125,6 +132,7 @@ class OrderTable:
             current_price=signal.reference_price,
             timestamp_ns=now_ns,
             reservation_id=approved.approval.reservation_id,
+            writer=self._writer,
         )
         return [Ask(request, origin)]
 
@@ -140,7 +148,7 @@ class OrderTable:
             return self._refuse(approved, request_id, origin, reason, now_ns)
         order = order_of(approved.signal, request_id, approved.approval.reservation_id, now_ns, origin.trace_id)
         self._posting.add(request_id)
-        self._put(order, now_ns)
+        self._known.put(order, now_ns)
         return [Save(order), Submit(order, origin)]
 
     def _obstacle(self, approved: ApprovedSignal, now_ns: int) -> str:
@@ -151,11 +159,12 @@ class OrderTable:
             return "the signal is valid for longer than an hour"
         if now_ns > approved.approval.expires_ns:
             return "the approval has expired"
-        if len(self._open) >= OPEN_MAX:
+        if self._known.open_count >= OPEN_MAX:
             return f"{OPEN_MAX} orders are open"
         if len(self._posting) >= POSTING_MAX:
             return f"{POSTING_MAX} orders are on their way to the broker, unanswered"
-        return self.blocked
+        withdrawn = self.withdrawn if approved.signal.strategy != FLATTEN else ""
+        return self.blocked or withdrawn or self.held_symbols.get(approved.signal.symbol, "")
 
     def _refuse(self, approved: ApprovedSignal, client: str, origin: Origin, reason: str, now_ns: int) -> list[Effect]:
         order = order_of(approved.signal, client, approved.approval.reservation_id, now_ns, origin.trace_id)
@@ -184,70 +193,81 @@ class OrderTable:
         self._posting.discard(answer.client_order_id)
         if isinstance(answer, SubmitUnanswered):
             return [Notice("submit-unanswered", f"order {answer.client_order_id}: {answer.reason}")]
-        order = self._orders[answer.client_order_id]
-        if order.status is not OrderStatus.INTENDED:
-            return [
-                Notice("contradiction", f"order {order.client_order_id} is {order.status}, refused: {answer.reason}")
-            ]
+        order = self._known.get(answer.client_order_id)
+        if order is None or order.status is not OrderStatus.INTENDED:
+            status = order.status if order is not None else "forgotten"
+            return [Notice("contradiction", f"order {answer.client_order_id} is {status}, refused: {answer.reason}")]
         return self._rejected(order, answer.reason, now_ns)
 
     def on_update(self, update: OrderUpdate, now_ns: int) -> list[Effect]:
-        """The broker said something of an order, on its stream or when asked."""
-        if update.event not in _EVENTS:
-            return [Notice("unknown-event", f"order {update.order_id}: {update.event!r}")]
-        order = self._orders.get(self._client_of(update))
-        if order is not None:
-            return self._apply(order, update, now_ns)
-        if not update.client_order_id:
-            return [Notice("unknown-order", f"order {update.order_id}: {update.event} of an order nobody named")]
-        first = update.execution.quantity if update.execution is not None else ZERO
-        order = adopted(update, EXACT.subtract(update.cumulative_quantity, first))
-        detail = f"order {order.client_order_id} on {order.symbol} was not placed here; its fills are booked"
-        return [Notice("adopted", detail), *self._apply(order, update, now_ns)]
+        """The broker said something of an order, on its stream or when asked.
 
-    def on_snapshot(self, snapshot: Snapshot, now_ns: int) -> list[Effect]:
-        """What the broker says when asked for everything: missed fills are booked, missed ends noticed."""
+        Before the first contact it changes nothing: it is in the account that we shall find, or asked for after it.
+        """
+        if not self.first_contact_ns:
+            return []
+        order = self._known.of(update)
+        if order is not None:
+            return self._unknown_event(update) + self._apply(order, update, now_ns)
+        first = update.execution.quantity if update.execution is not None else ZERO
+        order = adopted(update, self._filled_before(update, EXACT.subtract(update.cumulative_quantity, first)))
+        return [*self._adopt(order), *self._unknown_event(update), *self._apply(order, update, now_ns, tell=True)]
+
+    def on_snapshot(self, snapshot: Snapshot, now_ns: int, settled: Collection[str] = ()) -> list[Effect]:
+        """What the broker says when asked for everything: missed fills are booked, missed ends noticed.
+
+        `settled` are the orders of which no request can still be on its way: if the broker does not know them now, it
+        never will.
+        """
         effects: list[Effect] = []
         fills = sorted(snapshot.fills, key=lambda fill: (fill.timestamp_ns, fill.cumulative_quantity))
         for update in snapshot.orders:
-            if self.knows(update.client_order_id):
-                self._client_ids[update.order_id] = self._client_of(update)  # activities know orders by this id only
-            else:
-                effects += self._adopt(update, [fill for fill in fills if fill.order_id == update.order_id])
+            order = self._known.of(update)
+            if order is None:
+                own = [fill for fill in fills if fill.order_id == update.order_id]
+                before = [EXACT.subtract(f.cumulative_quantity, f.execution.quantity) for f in own if f.execution]
+                order = adopted(update, self._filled_before(update, min(before, default=update.cumulative_quantity)))
+                effects += [*self._adopt(order), *self._apply(order, update, now_ns, tell=True)]
+            self._known.name(order, update.order_id)
         for update in (*fills, *snapshot.orders):
             effects += self.on_update(update, now_ns)
         for client in snapshot.missing:
-            effects += self._on_missing(client, now_ns)
+            effects += self._on_missing(client, now_ns, settled)
         return effects
 
-    def cancel_open(self) -> list[Effect]:
-        """Cancels for every order that the broker is known to have and that may still fill."""
+    def cancelable(self) -> list[Order]:
+        """Every order that the broker is known to have, that may still fill and is not being canceled yet."""
         return [
-            Cancel(order)
+            order
             for order in self.open_orders()
             if order.order_id and not order.terminal and order.status is not OrderStatus.PENDING_CANCEL
         ]
 
-    def _adopt(self, update: OrderUpdate, fills: list[OrderUpdate]) -> list[Effect]:
-        """Takes in an order that was not placed here. What it had filled before `fills` is not ours to book."""
-        before = [EXACT.subtract(f.cumulative_quantity, f.execution.quantity) for f in fills if f.execution is not None]
-        order = adopted(update, min(before, default=update.cumulative_quantity))
-        self._put(order, 0)
-        return [Notice("adopted", f"order {order.client_order_id} on {order.symbol} was not placed here")]
+    def _filled_before(self, update: OrderUpdate, untold: Decimal) -> Decimal:
+        """What an adopted order filled before our time: nothing, if it was placed in it. Then `untold` was missed."""
+        return ZERO if update.created_ns >= self.first_contact_ns else untold
 
-    def _on_missing(self, client: str, now_ns: int) -> list[Effect]:
-        order = self._orders.get(client)
+    def _adopt(self, order: Order) -> list[Effect]:
+        detail = f"order {order.client_order_id} on {order.symbol} was not placed here; it counts, and its fills too"
+        return [Notice("adopted", detail)]
+
+    def _unknown_event(self, update: OrderUpdate) -> list[Effect]:
+        known = update.event in EVENTS
+        return [] if known else [Notice("unknown-event", f"order {update.order_id}: {update.event!r}")]
+
+    def _on_missing(self, client: str, now_ns: int, settled: Collection[str]) -> list[Effect]:
+        order = self._known.get(client)
         if order is None or order.closed or client in self._posting:
             return []
         if order.status is not OrderStatus.INTENDED:
             return [Notice("order-missing", f"order {client} is {order.status} here; the broker does not know it")]
-        if now_ns - order.created_ns < UNKNOWN_AFTER_NS:
-            return []  # a request that died with its sender may still be on its way
-        return self._rejected(order, "the broker never got it", now_ns)
+        return self._rejected(order, "the broker never got it", now_ns) if client in settled else []
 
-    def _apply(self, before: Order, update: OrderUpdate, now_ns: int) -> list[Effect]:
-        keys = keys_of(update)
-        booked = self._booked.setdefault(before.client_order_id, set())
+    def _apply(self, order: Order, update: OrderUpdate, now_ns: int, *, tell: bool = False) -> list[Effect]:
+        """The order after the update. With `tell` the ledger is told what may fill, as it is when that changes."""
+        revived = order.status is OrderStatus.REJECTED and not order.order_id and bool(update.order_id)
+        before = _reopened(order) if revived else order
+        keys, booked = keys_of(update), self._known.booked(order)
         fresh = update.execution if booked.isdisjoint(keys) else None
         self.duplicate_fills += update.execution is not None and fresh is None
         try:
@@ -257,49 +277,41 @@ class OrderTable:
         effects: list[Effect] = []
         if fresh is not None:
             booked.update(keys)
-            effects.append(Send(self._report(after, fill_of(after, update, fresh))))
+            effects += self._send(after, fill_of(after, update, fresh))
         if after.closed and not after.close_reported:
             after = msgspec.structs.replace(after, close_reported=True)
-            effects.append(Send(self._report(after, closed_of(after, update))))
-        self._put(after, now_ns)
-        if after != before:
+            effects += self._send(after, closed_of(after, update))
+        elif not after.closed and (tell or revived or _figures(after) != _figures(before)):
+            effects += self._send(after, working_of(after))
+        self._known.put(after, now_ns)
+        if after != order:
             effects.append(Save(after))
-        if before.status is OrderStatus.REJECTED and not before.order_id and update.order_id and not _ends(update):
-            effects.append(Notice("revived", f"order {after.client_order_id} was given up, and is at the broker"))
-            effects.append(Cancel(after))
-        return effects + tell_of(before, after, update)
+        return effects + _oddities(before, after, revived=revived) + tell_of(before, after, update)
 
-    def _report(self, order: Order, body: Fill | OrderClosed) -> Report:
-        sequence = self._sequences.get(order.symbol, 0) + 1
-        self._sequences[order.symbol] = sequence
-        return Report(self._epoch, sequence, order.reservation_id, body, order.trace_id)
+    def _send(self, order: Order, body: Body) -> list[Effect]:
+        return [Send(self._report(body, order.reservation_id, order.trace_id))]
 
-    def _client_of(self, update: OrderUpdate) -> str:
-        return update.client_order_id or self._client_ids.get(update.order_id, "")
-
-    def _put(self, order: Order, now_ns: int) -> None:
-        client = order.client_order_id
-        self._orders[client] = order
-        if order.order_id:
-            self._client_ids[order.order_id] = client
-        if order.closed:
-            self._open.pop(client, None)
-            self._closed[client] = None
-            self._forget(now_ns)
-        else:
-            self._open[client] = None
-
-    def _forget(self, now_ns: int) -> None:
-        """Drops the oldest closed orders; while its signal is valid one stays, to know a duplicate by."""
-        while len(self._closed) > CLOSED_KEPT:
-            client = next(iter(self._closed))
-            order = self._orders[client]
-            if order.valid_until_ns >= now_ns:
-                return
-            del self._closed[client], self._orders[client]
-            self._booked.pop(client, None)
-            self._client_ids.pop(order.order_id, None)
+    def _report(self, body: Body, reservation_id: str, trace_id: str) -> Report:
+        sequence = self._sequences.get(body.symbol, 0) + 1
+        self._sequences[body.symbol] = sequence
+        return Report(self._writer.outbox_epoch, sequence, reservation_id, body, trace_id)
 
 
-def _ends(update: OrderUpdate) -> bool:
-    return next_status(OrderStatus.INTENDED, OrderEvent(update.event)) in TERMINAL
+def _figures(order: Order) -> tuple[object, ...]:
+    return order.quantity, order.limit_price, order.stop_price, order.notional
+
+
+def _reopened(order: Order) -> Order:
+    """An order given up as never placed, and yet at the broker: its life begins there, and will have its own end."""
+    return msgspec.structs.replace(order, status=OrderStatus.INTENDED, close_reported=False)
+
+
+def _oddities(before: Order, after: Order, *, revived: bool) -> list[Effect]:
+    odd: list[Effect] = []
+    if revived:
+        odd.append(Notice("revived", f"order {after.client_order_id} was given up, and is at the broker"))
+        odd += [] if after.terminal else [Cancel(after)]
+    if after.filled_quantity > max(after.quantity, before.filled_quantity):
+        figures = f"{after.filled_quantity} filled of {after.quantity} ordered; it is booked"
+        odd.append(Notice("over-fill", f"order {after.client_order_id}: {figures}"))
+    return odd

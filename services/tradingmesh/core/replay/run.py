@@ -12,6 +12,7 @@ import msgspec
 from tradingmesh.contract import TradingSystemSpec
 from tradingmesh.core.checks import Approved, Check, RiskCheckRequest, RiskCheckResponse, Stage
 from tradingmesh.core.fills import BookedReport, Fill, Position, Report
+from tradingmesh.core.ids import client_order_id
 from tradingmesh.core.market import MarketEvent, Quote, Trade
 from tradingmesh.core.money import ZERO, notional
 from tradingmesh.core.replay.fills import SimulatedFills
@@ -83,7 +84,7 @@ class _Replay:
                 on_quote(event, now_ns)
             if now_ns >= watch_ns:
                 watch_ns = now_ns + _WATCH_NS
-                advance(now_ns)
+                advance(now_ns, now_ns)
             heard = wishes(event)
             if heard:
                 self._do(self._signals.ask(heard, now_ns, Origin(published_ns=now_ns)), now_ns)
@@ -105,8 +106,9 @@ class _Replay:
     def _execute(self, send: Send, now_ns: int) -> None:
         """As the execution engine: asks again right before it would submit, then trades."""
         signal, approval = send.approved.signal, send.approved.approval
+        request_id = client_order_id(signal.signal_id, _EPOCH)
         request = RiskCheckRequest(
-            f"{signal.signal_id}/order", Stage.ORDER, signal, signal.reference_price, now_ns, approval.reservation_id
+            request_id, Stage.ORDER, signal, signal.reference_price, now_ns, approval.reservation_id
         )
         decision = self._risk.check(request, now_ns)
         if not isinstance(decision, Approved):

@@ -9,23 +9,28 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
-from tradingmesh.contract import CircuitBreakerSpec, RiskLimits, TradingState
-from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckRequest, Stage
+from tradingmesh.contract import FLATTEN, CircuitBreakerSpec, RiskLimits, TradingState
+from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Decision, Refused, RiskCheckRequest, Stage
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Fill, Position, ReportAnswer, ReportApplied, ReportSetAside
 from tradingmesh.core.market import Quote, Trade
-from tradingmesh.core.risk.day import day_of
+from tradingmesh.core.risk.closing import ClosingOrders
+from tradingmesh.core.risk.day import Day, DayWatch, day_of
 from tradingmesh.core.risk.limits import Limits
 from tradingmesh.core.risk.pre_trade import ORDER_PLAN, REPEAT_PLAN, SIGNAL_PLAN, Ask, Plan
 from tradingmesh.core.risk.records import (
     Confirmed,
     DayStarted,
     Expired,
+    FlattenBegan,
+    FlattenEnded,
+    Marked,
     ReportBooked,
     ReportKept,
     Reserved,
     RiskRecord,
     SwitchSet,
+    WriterSeen,
 )
 from tradingmesh.core.risk.reports import fault_of, line_of
 from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS, expiry_ns, reservation_id
@@ -35,13 +40,15 @@ from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import OrderType, Signal
 
 MarketClock = Literal["tape", "wall"]
+MARKS_EVERY_NS = 5_000_000_000
 
 
 class RiskCore:
     """The checks, the ledger and the breaker of one mesh.
 
     `market_clock` says what time the market has: the wall's, or (`tape`) the newest tick's over all symbols.
-    Every time given to a method is in nanoseconds; `now_ns` and `received_ns` are wall time.
+    Every time given to a method is in nanoseconds; `now_ns` and `received_ns` are wall time, which may be set while the
+    mesh runs; `monotonic_ns` never is, and what must last a while is reckoned by it.
     """
 
     def __init__(
@@ -56,6 +63,9 @@ class RiskCore:
         self._tape = market_clock == "tape"
         self._tick_ns = 0
         self._tape_day_end_ns = 0 if self._tape else sys.maxsize
+        self._days = DayWatch()
+        self._closing = ClosingOrders(self.state, self._decide)
+        self._marked_ns = 0
         self._records: list[RiskRecord] = []
 
     def on_quote(self, quote: Quote, received_ns: int) -> None:
@@ -70,7 +80,7 @@ class RiskCore:
         book.ask_e4 = quote.ask_e4
         book.quote_ns = time_ns
         book.received_ns = received_ns
-        if book.quantity_e9:
+        if book.quantity_e9 or book.buying_marked_e9 or book.selling_marked_e9:  # what the mark decides
             self.state.stale.add(book)
 
     def on_trade(self, trade: Trade, received_ns: int) -> None:  # noqa: ARG002 - a trade's age is never asked for
@@ -81,7 +91,7 @@ class RiskCore:
         if book is None:
             book = self.state.book(trade.symbol)
         book.last_e4 = trade.price_e4
-        if book.quantity_e9:
+        if book.quantity_e9 or book.buying_marked_e9 or book.selling_marked_e9:  # what the mark decides
             self.state.stale.add(book)
 
     def check(self, request: RiskCheckRequest, now_ns: int) -> Decision:
@@ -89,11 +99,18 @@ class RiskCore:
 
         Asked again with the same request, it answers alike and reserves nothing twice.
         """
-        self.advance(now_ns)
+        if request.signal.strategy == FLATTEN and request.stage is Stage.SIGNAL:
+            return Refused(Check.REQUEST, f"{Check.REQUEST}: strategy {FLATTEN} is the risk manager's own")
+        return self._decide(request, now_ns)
+
+    def _decide(self, request: RiskCheckRequest, now_ns: int) -> Decision:
+        self._take_effect(now_ns, None)
         try:
             ask = self._ask(request, now_ns)
         except InputError as error:
             return Refused(Check.REQUEST, f"{Check.REQUEST}: {error}")
+        if ask.writer.epoch > self.state.writer_epoch:
+            self._record(WriterSeen(ask.writer.epoch))
         plan = _plan_of(ask)
         for count, (check, test) in enumerate(plan.tests):
             reason = test(self.state, ask)
@@ -107,7 +124,7 @@ class RiskCore:
         Empty where reports before it are missing: it is held until they came, or comes again. Nothing is answered twice
         as new. The caller must have `take_records` on disk before it lets an answer out.
         """
-        self.advance(now_ns)
+        self._take_effect(now_ns, None)
         line, number = line_of(booked.report), booked.report.symbol_sequence
         expected = self.state.reports.next_of(line)
         if number < 1:
@@ -120,17 +137,36 @@ class RiskCore:
         answers = [self._take_report(booked)]
         while (waiting := self.state.reports.take_waiting(line)) is not None:
             answers.append(self._take_report(waiting))
-        self._watch(now_ns)
+        self._watch(now_ns, None)
         return tuple(answers)
 
-    def advance(self, now_ns: int) -> None:
-        """Lets time take effect: a new trading day, reservations that expired, the breaker's next move."""
-        state = self.state
-        if not self._tape and now_ns >= state.day.end_ns:
+    def advance(self, now_ns: int, monotonic_ns: int) -> None:
+        """Lets time take effect: a new trading day, reservations that expired, the breaker's next move.
+
+        To be called several times a second. What is decided in between starts no day and ends no wait.
+        """
+        day = self.state.day
+        if not self._tape and self._days.begins(Day(day.start_ns, day.end_ns), now_ns, monotonic_ns):
             self._start_day(now_ns)
-        for reservation in state.reservations.expired(now_ns):
-            self._record(Expired(reservation.reservation_id))
-        self._watch(now_ns)
+        self._take_effect(now_ns, monotonic_ns)
+        if monotonic_ns - self._marked_ns >= MARKS_EVERY_NS:
+            self._marked_ns = monotonic_ns
+            self.keep_marks()
+
+    def keep_marks(self) -> None:
+        """Leaves a record of the marks that moved, so that after a restart nothing looks won or lost that was not."""
+        moved = {
+            symbol: book.mark_e9
+            for symbol, book in self.state.books.items()
+            if book.quantity_e9 and book.mark_e9 != book.seed_e9
+        }
+        if moved:
+            self._record(Marked(moved))
+
+    @property
+    def clock_steps(self) -> int:
+        """How often the wall clock was set while this core watched it."""
+        return self._days.steps
 
     def set_limits(self, limits: RiskLimits, breaker: CircuitBreakerSpec, trading: TradingState) -> None:
         """Takes what the manifest says now. Configuration, so it leaves no record."""
@@ -139,8 +175,38 @@ class RiskCore:
         self.state.set_trading(manifest=trading)
 
     def set_switch(self, trading: TradingState) -> None:
-        """A person halts, reduces or resumes. The manifest's own trading state still holds where it is stricter."""
+        """A person halts, reduces or resumes. The manifest's own trading state still holds where it is stricter.
+
+        To halt or to resume also ends a flatten.
+        """
         self._record(SwitchSet(trading))
+        if self.state.flatten.active and trading is not TradingState.REDUCING:
+            self._record(FlattenEnded(f"stopped: the switch was set to {trading.value}"))
+
+    def flatten(self, symbol: str = "") -> None:
+        """A person wants every position closed, or the one of `symbol`: from now on only what reduces may trade.
+
+        Raises `InputError` where the manifest halts trading, or nothing is held of `symbol` and nothing works.
+        """
+        state = self.state
+        if state.manifest_trading is TradingState.HALTED:
+            raise InputError("the manifest halts trading, which closing orders obey too: set it to Reducing first")
+        if symbol and not (state.ledger.position(symbol).quantity or symbol in state.working_symbols()):
+            raise InputError(f"there is neither a position in {symbol!r} nor a working order")
+        self._record(SwitchSet(TradingState.REDUCING))
+        self._record(FlattenBegan(state.flatten.number + 1, symbol))
+
+    def closing_orders(self, now_ns: int, monotonic_ns: int) -> list[ApprovedSignal]:
+        """The closing orders that are due, approved like any other; the execution engine is to be handed them.
+
+        To be called several times a second: the first call that finds all flat ends the flatten.
+        """
+        if not self.state.flatten.active:
+            return []
+        given = self._closing.give(now_ns, self.market_ns(now_ns), monotonic_ns)
+        if self._closing.done():
+            self._record(FlattenEnded("all is flat"))
+        return given
 
     def reset_breaker(self, now_ns: int) -> None:
         """A person closes the breaker. Raises `InputError` where it is closed, or the loss is still past its limit."""
@@ -177,8 +243,16 @@ class RiskCore:
         equity = self.state.ledger.equity(self.state.marks())
         self._record(DayStarted(day.start_ns, day.end_ns, equity))
 
-    def _watch(self, now_ns: int) -> None:
-        moved = self.state.breaker.observe(now_ns, self.state.loss())
+    def _take_effect(self, now_ns: int, monotonic_ns: int | None) -> None:
+        state = self.state
+        if not self._tape and not state.day.end_ns:
+            self._start_day(now_ns)
+        for reservation in state.reservations.expired(now_ns):
+            self._record(Expired(reservation.reservation_id))
+        self._watch(now_ns, monotonic_ns)
+
+    def _watch(self, now_ns: int, monotonic_ns: int | None) -> None:
+        moved = self.state.breaker.observe(now_ns, monotonic_ns, self.state.loss())
         if moved is not None:
             self._record(moved)
 
@@ -196,6 +270,7 @@ class RiskCore:
             stage=request.stage,
             request_id=request.request_id,
             reservation_id=request.reservation_id,
+            writer=request.writer,
             book=book,
             limits=self.state.limits.of(signal.symbol),
             quantity_e9=e9(signal.quantity, "quantity", QUANTITY_MAX),
@@ -209,7 +284,7 @@ class RiskCore:
         found = ask.reservation
         if ask.stage is Stage.ORDER and found is not None:
             if not found.confirmed_by:
-                self._record(Confirmed(found.reservation_id, ask.request_id))
+                self._record(Confirmed(found.reservation_id, ask.request_id, ask.writer))
             return Approved(found.reservation_id, found.expires_ns, passed)
         if found is None:
             self._record(

@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import msgspec
 
-from tradingmesh.contract import TradingState
-from tradingmesh.core.checks import Check, Stage
+from tradingmesh.contract import FLATTEN, TradingState
+from tradingmesh.core.checks import Check, Stage, Writer
 from tradingmesh.core.money import plain
 from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.risk.limits import OrderLimits
@@ -20,6 +20,7 @@ from tradingmesh.core.risk.rate import order_key
 from tradingmesh.core.risk.reservations import Reservation
 from tradingmesh.core.risk.state import RiskState
 from tradingmesh.core.risk.symbol_book import SymbolBook
+from tradingmesh.core.risk.trading_status import breaker_told, trading_told
 from tradingmesh.core.risk.units import E9, text_e9, text_e18
 from tradingmesh.core.signal import Side, Signal
 
@@ -36,6 +37,7 @@ class Ask(msgspec.Struct):
     stage: Stage
     request_id: str
     reservation_id: str
+    writer: Writer
     book: SymbolBook
     limits: OrderLimits
     quantity_e9: int
@@ -56,21 +58,31 @@ class Ask(msgspec.Struct):
         return self.exposure_e9 <= 0
 
 
+def fenced(state: RiskState, ask: Ask) -> str:
+    """No execution engine of a later epoch has asked: two at once could submit one signal's order twice."""
+    if ask.writer.epoch >= state.writer_epoch:
+        return ""
+    return f"execution engine of epoch {state.writer_epoch} has taken over from that of epoch {ask.writer.epoch}"
+
+
 def trading_state(state: RiskState, ask: Ask) -> str:
     """Halted passes nothing, Reducing what reduces."""
     trading = state.trading
     if trading is TradingState.ACTIVE or (trading is TradingState.REDUCING and ask.reduces):
         return ""
-    told = f"trading is {trading.value} (manifest {state.manifest_trading.value}, switch {state.switch.value})"
+    told = trading_told(state)
     return told if trading is TradingState.HALTED else f"{told} and the order would not only reduce"
 
 
 def circuit_breaker(state: RiskState, ask: Ask) -> str:
-    """Open passes nothing, HalfOpen what reduces."""
-    at = state.breaker.at
-    if at.state is BreakerState.CLOSED or (at.state is BreakerState.HALF_OPEN and ask.reduces):
+    """Open passes nothing but the closing orders of a flatten under way, HalfOpen what reduces."""
+    breaker = state.breaker.state
+    if breaker is BreakerState.CLOSED:
         return ""
-    return f"the circuit breaker is {at.state.value}: {at.reason}"
+    closing = state.flatten.active and ask.signal.strategy == FLATTEN
+    if (closing or breaker is BreakerState.HALF_OPEN) and ask.reduces:
+        return ""
+    return breaker_told(state)
 
 
 def restricted_symbol(state: RiskState, ask: Ask) -> str:
@@ -208,7 +220,7 @@ def daily_loss(state: RiskState, ask: Ask) -> str:
 
 
 def reservation(_state: RiskState, ask: Ask) -> str:
-    """The order has the reservation it names: open, of the very same signal, and confirmed by no other request."""
+    """The order has the reservation it names: open, of the very same signal, confirmed by no other request."""
     found = ask.reservation
     if found is None or found.reservation_id != ask.reservation_id:
         return (
@@ -216,7 +228,7 @@ def reservation(_state: RiskState, ask: Ask) -> str:
         )
     if found.signal != ask.signal:
         return f"reservation {found.reservation_id} was given to a signal with other figures"
-    if found.confirmed_by and found.confirmed_by != ask.request_id:
+    if found.confirmed_by and (found.confirmed_by, found.writer) != (ask.request_id, ask.writer):
         return f"reservation {found.reservation_id} was confirmed by request {found.confirmed_by} before"
     return ""
 
@@ -249,6 +261,7 @@ class Plan:
 
 
 TESTS: dict[Check, Test] = {
+    Check.FENCED: fenced,
     Check.TRADING_STATE: trading_state,
     Check.CIRCUIT_BREAKER: circuit_breaker,
     Check.RESTRICTED_SYMBOL: restricted_symbol,
@@ -266,8 +279,8 @@ TESTS: dict[Check, Test] = {
     Check.RESERVATION: reservation,
 }
 _STANDING = frozenset({Check.TRADING_STATE, Check.CIRCUIT_BREAKER, Check.RESTRICTED_SYMBOL})
-_LATE = frozenset({Check.QUOTE_AGE, Check.PRICE_COLLAR, Check.DAILY_LOSS, Check.RESERVATION})
-SIGNAL_PLAN = Plan.of(TESTS, frozenset(TESTS) - {Check.RESERVATION})
+_LATE = frozenset({Check.FENCED, Check.QUOTE_AGE, Check.PRICE_COLLAR, Check.DAILY_LOSS, Check.RESERVATION})
+SIGNAL_PLAN = Plan.of(TESTS, frozenset(TESTS) - {Check.FENCED, Check.RESERVATION})
 REPEAT_PLAN = Plan.of(TESTS, _STANDING)
 """For a signal that asks again because it missed its answer: it has its reservation already."""
 ORDER_PLAN = Plan.of(TESTS, _STANDING | _LATE)

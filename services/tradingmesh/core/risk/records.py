@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from tradingmesh.contract import TradingState
+from tradingmesh.core.checks import NOBODY, Writer
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import BookedReport
 from tradingmesh.core.risk.breaker import BreakerMoved
@@ -26,10 +27,17 @@ class Reserved(msgspec.Struct, frozen=True, tag="reserved"):
 
 
 class Confirmed(msgspec.Struct, frozen=True, tag="confirmed"):
-    """The reservation's order is being submitted."""
+    """The reservation's order is being submitted, by this execution engine."""
 
     reservation_id: str
     request_id: str
+    writer: Writer = NOBODY
+
+
+class WriterSeen(msgspec.Struct, frozen=True, tag="writer-seen"):
+    """An execution engine of a higher epoch than any before it asked: from now on those before it are refused."""
+
+    epoch: int
 
 
 class Expired(msgspec.Struct, frozen=True, tag="expired"):
@@ -39,7 +47,7 @@ class Expired(msgspec.Struct, frozen=True, tag="expired"):
 
 
 class ReportBooked(msgspec.Struct, frozen=True, tag="report-booked"):
-    """A fill or an end of an order took its place in its symbol's sequence."""
+    """A report took its place in its symbol's sequence, and effect."""
 
     booked: BookedReport
 
@@ -59,13 +67,45 @@ class DayStarted(msgspec.Struct, frozen=True, tag="day-started"):
     equity: Decimal
 
 
+class Marked(msgspec.Struct, frozen=True, tag="marked"):
+    """What a share of these symbols, held, is worth (x 1e9): their marks after a restart, until a price comes."""
+
+    marks_e9: dict[str, int]
+
+
 class SwitchSet(msgspec.Struct, frozen=True, tag="switch-set"):
     """A person set the trading state."""
 
     trading: TradingState
 
 
-RiskRecord = Reserved | Confirmed | Expired | ReportBooked | ReportKept | DayStarted | SwitchSet | BreakerMoved
+class FlattenBegan(msgspec.Struct, frozen=True, tag="flatten-began"):
+    """A person wants every position closed, or the one of `symbol`. `number` counts flattens from 1."""
+
+    number: int
+    symbol: str
+
+
+class FlattenEnded(msgspec.Struct, frozen=True, tag="flatten-ended"):
+    """The flatten under way is over: all is flat, or a person stopped it."""
+
+    outcome: str
+
+
+RiskRecord = (
+    Reserved
+    | Confirmed
+    | WriterSeen
+    | Expired
+    | ReportBooked
+    | ReportKept
+    | DayStarted
+    | Marked
+    | SwitchSet
+    | BreakerMoved
+    | FlattenBegan
+    | FlattenEnded
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[RiskRecord] = msgspec.msgpack.Decoder(RiskRecord)

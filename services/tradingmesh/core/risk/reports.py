@@ -7,6 +7,7 @@ from tradingmesh.core.fills import BookedReport, Fill, Report
 from tradingmesh.core.risk.ledger import cash_impact
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import Side
+from tradingmesh.core.standing import OrderWorking
 
 HELD_MAX = 10_000
 FILL_IDS_MAX = 100_000
@@ -27,16 +28,31 @@ def fault_of(booked: BookedReport) -> str:
     try:
         if isinstance(body, Fill):
             _check_fill(body, booked)
-        else:
-            _check_end(booked)
+            return ""
+        _check_moves_nothing(booked)
+        if isinstance(body, OrderWorking):
+            _check_working(body)
     except InputError as error:
         return str(error)
     return ""
 
 
-def _check_end(booked: BookedReport) -> None:
+def _check_moves_nothing(booked: BookedReport) -> None:
     if not (booked.cash_impact.is_zero() and booked.commission.is_zero()):
-        raise InputError("the end of an order moves no cash")
+        raise InputError("only a fill moves cash")
+
+
+def _check_working(working: OrderWorking) -> None:
+    if working.side not in (Side.BUY, Side.SELL):
+        raise InputError(f"side {working.side!r} is neither buy nor sell")
+    if (working.open_quantity is None) == (working.open_notional is None):
+        raise InputError("a working order has either a quantity or a notional")
+    if working.open_quantity is not None:
+        e9(working.open_quantity, "open_quantity", QUANTITY_MAX)
+    if working.open_notional is not None:
+        e9(working.open_notional, "open_notional", QUANTITY_MAX)
+    if working.price is not None:
+        e9(working.price, "price", PRICE_MAX)
 
 
 def _check_fill(fill: Fill, booked: BookedReport) -> None:

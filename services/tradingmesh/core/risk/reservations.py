@@ -1,33 +1,48 @@
 """What was approved and has not ended: each reservation counts against the limits until it fills, closes or expires."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from heapq import heappop, heappush
 
 import msgspec
 
-from tradingmesh.core.signal import Signal
+from tradingmesh.core.checks import NOBODY, Writer
+from tradingmesh.core.money import EXACT
+from tradingmesh.core.risk.units import scaled
+from tradingmesh.core.signal import Side, Signal
 
 RESERVATION_LIFE_NS = 30_000_000_000
 SIGNAL_HORIZON_NS = 3_600_000_000_000
 
 
 class Reservation(msgspec.Struct):
-    """An approved order. `open_e9` is the quantity (x 1e9) that may still fill, at `price_e9` a share (x 1e9).
+    """An order that may still fill: `open_e9` is left (x 1e9), at `price_e9` a share (0 is the mark).
 
-    `confirmed_by` is the request that confirmed it before submission; until then it expires at `expires_ns` (wall).
+    `confirmed_by` is the request (the client order id) that confirmed it before submission, `writer` who asked it; until
+    then it expires at `expires_ns` (wall). An order placed elsewhere has no `signal`; one by notional has `money_e18`
+    dollars (x 1e18) left to trade instead of a quantity.
     """
 
     reservation_id: str
-    signal: Signal
+    symbol: str
+    side: Side
     open_e9: int
     price_e9: int
-    expires_ns: int
+    signal: Signal | None = None
+    expires_ns: int = 0
     confirmed_by: str = ""
+    writer: Writer = NOBODY
+    money_e18: int = 0
 
-    @property
-    def open_e18(self) -> int:
-        """The notional that may still fill, x 1e18."""
-        return self.open_e9 * self.price_e9
+    def used_by(self, client_order_id: str) -> bool:
+        """Whether that order may use it: nobody else has confirmed it."""
+        return self.confirmed_by in ("", client_order_id)
+
+    def take_fill(self, quantity: Decimal, price: Decimal) -> None:
+        """So much of it traded; more than was left leaves nothing."""
+        self.open_e9 -= min(scaled(quantity, 9), self.open_e9)
+        if self.money_e18:
+            self.money_e18 -= min(scaled(EXACT.multiply(quantity, price), 18), self.money_e18)
 
 
 def reservation_id(signal_id: str) -> str:
@@ -64,14 +79,19 @@ class Reservations:
         return signal_id in self._signals
 
     def add(self, reservation: Reservation, now_ns: int) -> None:
-        """Takes a new reservation, and forgets signals that are not valid any more."""
-        signal = reservation.signal
+        """Takes a signal's new reservation, and forgets signals that are not valid any more."""
         while self._signal_ends and self._signal_ends[0][0] <= now_ns:
             self._signals.discard(heappop(self._signal_ends)[1])
-        self._open[reservation.reservation_id] = reservation
-        self._signals.add(signal.signal_id)
+        self.put(reservation)
         heappush(self._expiries, (reservation.expires_ns, reservation.reservation_id))
-        heappush(self._signal_ends, (signal.valid_until_ns, signal.signal_id))
+        signal = reservation.signal
+        if signal is not None:
+            self._signals.add(signal.signal_id)
+            heappush(self._signal_ends, (signal.valid_until_ns, signal.signal_id))
+
+    def put(self, reservation: Reservation) -> None:
+        """Takes one that ends with its order, not with time."""
+        self._open[reservation.reservation_id] = reservation
 
     def remove(self, key: str) -> Reservation:
         """Ends a reservation. Raises `KeyError` where it is not open."""

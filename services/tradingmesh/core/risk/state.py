@@ -7,8 +7,9 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from tradingmesh.contract import CircuitBreakerSpec, RiskLimits, TradingState
-from tradingmesh.core.fills import Fill
+from tradingmesh.core.fills import Fill, OrderClosed
 from tradingmesh.core.risk.breaker import Breaker, BreakerMoved
+from tradingmesh.core.risk.flatten import Flatten
 from tradingmesh.core.risk.ledger import Ledger
 from tradingmesh.core.risk.limits import Limits
 from tradingmesh.core.risk.rate import RecentOrders, order_key
@@ -16,16 +17,22 @@ from tradingmesh.core.risk.records import (
     Confirmed,
     DayStarted,
     Expired,
+    FlattenBegan,
+    FlattenEnded,
+    Marked,
     ReportBooked,
     ReportKept,
     Reserved,
     RiskRecord,
     SwitchSet,
+    WriterSeen,
 )
 from tradingmesh.core.risk.reports import ReportSequences
 from tradingmesh.core.risk.reservations import Reservation, Reservations
 from tradingmesh.core.risk.symbol_book import SymbolBook
 from tradingmesh.core.risk.units import scaled, text_e18
+from tradingmesh.core.signal import Side
+from tradingmesh.core.standing import EngineStarted, OrderWorking
 
 _STRICTEST = (TradingState.HALTED, TradingState.REDUCING, TradingState.ACTIVE)
 
@@ -45,6 +52,9 @@ class RiskState:
         self.reservations = Reservations()
         self.recent = RecentOrders()
         self.reports = ReportSequences()
+        self.writer_epoch = 0
+        """The highest of an execution engine that asked: one of an older epoch is fenced off."""
+        self.flatten = Flatten()
         self.day = DayStarted(0, 0, cash)
         self.books: dict[str, SymbolBook] = {}
         self.stale: set[SymbolBook] = set()
@@ -54,10 +64,14 @@ class RiskState:
         self._folds: dict[type[RiskRecord], Callable[..., None]] = {
             Reserved: self._fold_reserved,
             Confirmed: self._fold_confirmed,
+            WriterSeen: lambda record: self._see_writer(record.epoch),
             Expired: lambda record: self._release(record.reservation_id),
             ReportBooked: self._fold_booked,
             ReportKept: lambda record: self.reports.keep(record.booked.report, record.reason),
             DayStarted: self._fold_day,
+            Marked: self._fold_marks,
+            FlattenBegan: lambda record: self.flatten.begin(record.number, record.symbol),
+            FlattenEnded: lambda record: self.flatten.end(record.outcome),
             SwitchSet: self._fold_switch,
             BreakerMoved: self.breaker.fold,
         }
@@ -100,6 +114,10 @@ class RiskState:
             self._add_up()
         return self._cash_e18 + self._held_e18 - self._day_e18
 
+    def working_symbols(self) -> set[str]:
+        """The symbols of which an order is approved and has not ended."""
+        return {found.symbol for found in self.reservations}
+
     def loss(self) -> str:
         """How the day's loss is past its limit, in a sentence; empty while it is not."""
         limit_e18 = self.limits.daily_loss_e18
@@ -115,7 +133,7 @@ class RiskState:
     def _add_up(self) -> None:
         for book in self.stale:
             held_e18 = book.quantity_e9 * book.mark_e9
-            gross_e18 = max(held_e18 + book.buying_e18, book.selling_e18 - held_e18)
+            gross_e18 = max(book.exposure_e18(Side.BUY), book.exposure_e18(Side.SELL))
             self._held_e18 += held_e18 - book.held_e18
             self._gross_e18 += gross_e18 - book.gross_e18
             book.held_e18, book.gross_e18 = held_e18, gross_e18
@@ -124,24 +142,37 @@ class RiskState:
     def _fold_reserved(self, record: Reserved) -> None:
         signal = record.signal
         reservation = Reservation(
-            record.reservation_id, signal, scaled(signal.quantity, 9), record.price_e9, record.expires_ns
+            reservation_id=record.reservation_id,
+            symbol=signal.symbol,
+            side=signal.side,
+            open_e9=scaled(signal.quantity, 9),
+            price_e9=record.price_e9,
+            signal=signal,
+            expires_ns=record.expires_ns,
         )
         self.reservations.add(reservation, record.approved_ns)
+        self.flatten.count(signal)
         self.recent.add(order_key(signal), record.market_ns, self.limits.keep_ns)
-        self._reserve(reservation, reservation.open_e9)
+        self._reserve(reservation)
 
     def _fold_confirmed(self, record: Confirmed) -> None:
         reservation = self.reservations.get(record.reservation_id)
         if reservation is not None:
             reservation.confirmed_by = record.request_id
+            reservation.writer = record.writer
 
     def _fold_booked(self, record: ReportBooked) -> None:
-        report = record.booked.report
+        report, body = record.booked.report, record.booked.report.body
         self.reports.advance(report)
-        if not isinstance(report.body, Fill):
-            self._release(report.reservation_id)
-        elif not self.reports.knows_fill(report.body.fill_id):
-            self._fold_fill(report.body, report.reservation_id, record.booked.commission)
+        if isinstance(body, Fill):
+            if not self.reports.knows_fill(body.fill_id):
+                self._fold_fill(body, report.reservation_id, record.booked.commission)
+        elif isinstance(body, OrderClosed):
+            self._fold_closed(body, report.reservation_id)
+        elif isinstance(body, OrderWorking):
+            self._fold_working(body, report.reservation_id)
+        else:
+            self._fold_started(body, report.outbox_epoch)
 
     def _fold_fill(self, fill: Fill, reservation_id: str, commission: Decimal) -> None:
         _, after = self.ledger.book(fill, commission)
@@ -155,29 +186,79 @@ class RiskState:
 
     def _fill_reservation(self, fill: Fill, reservation_id: str) -> None:
         reservation = self.reservations.get(reservation_id)
-        if reservation is None or (reservation.signal.symbol, reservation.signal.side) != (fill.symbol, fill.side):
+        if reservation is None or (reservation.symbol, reservation.side) != (fill.symbol, fill.side):
             return
-        reservation.confirmed_by = reservation.confirmed_by or fill.order_id  # it fills, so it was submitted
-        filled_e9 = min(scaled(fill.quantity, 9), reservation.open_e9)
-        self._reserve(reservation, -filled_e9)
-        reservation.open_e9 -= filled_e9
-        if not reservation.open_e9:
+        if not reservation.used_by(fill.client_order_id):
+            return
+        reservation.confirmed_by = fill.client_order_id  # it fills, so it was submitted
+        self._unreserve(reservation)
+        reservation.take_fill(fill.quantity, fill.price)
+        if reservation.open_e9 or reservation.money_e18:
+            self._reserve(reservation)
+        else:
             self.reservations.remove(reservation_id)
+
+    def _fold_closed(self, closed: OrderClosed, reservation_id: str) -> None:
+        """Gives back what is left, unless another order confirmed the reservation: this one was refused it then."""
+        reservation = self.reservations.get(reservation_id)
+        if reservation is not None and reservation.used_by(closed.client_order_id):
+            self._release(reservation_id)
+
+    def _fold_working(self, working: OrderWorking, reservation_id: str) -> None:
+        """Reserves what the order may fill, in place of what was reserved for it before."""
+        found = self.reservations.get(reservation_id)
+        if found is not None:
+            self._release(reservation_id)
+        reservation = Reservation(
+            reservation_id=reservation_id,
+            symbol=working.symbol,
+            side=working.side,
+            open_e9=scaled(working.open_quantity, 9) if working.open_quantity is not None else 0,
+            price_e9=scaled(working.price, 9) if working.price is not None else 0,
+            signal=found.signal if found is not None else None,
+            confirmed_by=working.client_order_id,
+            money_e18=scaled(working.open_notional, 18) if working.open_notional is not None else 0,
+        )
+        self.reservations.put(reservation)
+        self._reserve(reservation)
+
+    def _fold_started(self, started: EngineStarted, outbox_epoch: int) -> None:
+        """Gives back what earlier lives of that outbox had confirmed and never submitted: it died in between."""
+        self._see_writer(started.writer_epoch)
+        used = frozenset(started.reservation_ids)
+        for found in list(self.reservations):
+            older = found.writer.outbox_epoch == outbox_epoch and 0 < found.writer.epoch < started.writer_epoch
+            if older and found.reservation_id not in used:
+                self._release(found.reservation_id)
+
+    def _see_writer(self, epoch: int) -> None:
+        self.writer_epoch = max(self.writer_epoch, epoch)
 
     def _release(self, reservation_id: str) -> None:
         reservation = self.reservations.get(reservation_id)
         if reservation is not None:
-            self._reserve(reservation, -reservation.open_e9)
+            self._unreserve(reservation)
             self.reservations.remove(reservation_id)
 
-    def _reserve(self, reservation: Reservation, quantity_e9: int) -> None:
-        book = self.book(reservation.signal.symbol)
-        book.reserve(reservation.signal.side, quantity_e9, reservation.price_e9)
+    def _reserve(self, reservation: Reservation) -> None:
+        book = self.book(reservation.symbol)
+        book.reserve(reservation.side, reservation.open_e9, reservation.price_e9, reservation.money_e18)
+        self.stale.add(book)
+
+    def _unreserve(self, reservation: Reservation) -> None:
+        book = self.book(reservation.symbol)
+        book.reserve(reservation.side, -reservation.open_e9, reservation.price_e9, -reservation.money_e18)
         self.stale.add(book)
 
     def _fold_day(self, record: DayStarted) -> None:
         self.day = record
         self._day_e18 = scaled(record.equity, 18)
+
+    def _fold_marks(self, record: Marked) -> None:
+        for symbol, mark_e9 in record.marks_e9.items():
+            book = self.book(symbol)
+            book.seed_e9 = mark_e9
+            self.stale.add(book)
 
     def _fold_switch(self, record: SwitchSet) -> None:
         self.set_trading(switch=record.trading)

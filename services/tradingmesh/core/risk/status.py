@@ -32,6 +32,20 @@ class BreakerStatus(msgspec.Struct, frozen=True):
     reason: str
 
 
+class FlattenStatus(msgspec.Struct, frozen=True):
+    """The flatten under way, or how the last one ended: `number` is 0 before any, `symbol` empty for all positions.
+
+    `refused` says by symbol why its next closing order was not approved.
+    """
+
+    number: int
+    active: bool
+    symbol: str
+    orders: int
+    outcome: str
+    refused: dict[str, str]
+
+
 class RiskStatus(msgspec.Struct, frozen=True):
     """Everything a person asks for first. `trading` is the stricter of the manifest's word and the switch's."""
 
@@ -39,6 +53,7 @@ class RiskStatus(msgspec.Struct, frozen=True):
     manifest_trading: TradingState
     switch: TradingState
     breaker: BreakerStatus
+    flatten: FlattenStatus
     cash: str
     equity: str
     realised: str
@@ -56,13 +71,21 @@ class RiskStatus(msgspec.Struct, frozen=True):
 
 def status_of(state: RiskState) -> RiskStatus:
     """The picture now."""
-    at = state.breaker.at
+    at, flatten = state.breaker.at, state.flatten
     positions = tuple(_position(state, position.symbol) for position in state.ledger.positions())
     return RiskStatus(
         trading=state.trading,
         manifest_trading=state.manifest_trading,
         switch=state.switch,
         breaker=BreakerStatus(at.state, at.since_ns, at.reason),
+        flatten=FlattenStatus(
+            number=flatten.number,
+            active=flatten.active,
+            symbol=flatten.symbol,
+            orders=flatten.orders,
+            outcome=flatten.outcome,
+            refused=dict(flatten.refused),
+        ),
         cash=plain(state.ledger.cash),
         equity=text_e18(state.equity_e18),
         realised=plain(state.ledger.realised),

@@ -13,6 +13,10 @@ class SymbolBook:
 
     The mark is the mid of the newest quote; the last trade where there is no two-sided quote; the last fill's price
     where there is neither (right after a restart).
+
+    Of the working orders' quantity, `..._marked_e9` has no price of its own and is worth the mark; of their notional
+    (without that), `..._money_e18` is of orders by notional, whose quantity the mark decides. So nothing is guessed at
+    when an order is taken in, perhaps before there is a price, and both follow the market.
     """
 
     __slots__ = (
@@ -20,6 +24,8 @@ class SymbolBook:
         "bid_e4",
         "buying_e9",
         "buying_e18",
+        "buying_marked_e9",
+        "buying_money_e18",
         "gross_e18",
         "held_e18",
         "last_e4",
@@ -29,6 +35,8 @@ class SymbolBook:
         "seed_e9",
         "selling_e9",
         "selling_e18",
+        "selling_marked_e9",
+        "selling_money_e18",
         "symbol",
     )
 
@@ -40,6 +48,8 @@ class SymbolBook:
         self.quantity_e9 = 0
         self.buying_e9 = self.selling_e9 = 0
         self.buying_e18 = self.selling_e18 = 0
+        self.buying_marked_e9 = self.selling_marked_e9 = 0
+        self.buying_money_e18 = self.selling_money_e18 = 0
         self.held_e18 = self.gross_e18 = 0
 
     @property
@@ -71,19 +81,31 @@ class SymbolBook:
     def exposure_e9(self, side: Side) -> int:
         """The position in the direction of `side` if every working order of that side fills."""
         if side is Side.BUY:
-            return self.quantity_e9 + self.buying_e9
-        return self.selling_e9 - self.quantity_e9
+            return self.quantity_e9 + self.buying_e9 + self._shares_e9(self.buying_money_e18)
+        return self.selling_e9 + self._shares_e9(self.selling_money_e18) - self.quantity_e9
 
     def exposure_e18(self, side: Side) -> int:
         """The same as a notional: the position at its mark, working orders at their prices."""
-        held_e18 = self.quantity_e9 * self.mark_e9
-        return held_e18 + self.buying_e18 if side is Side.BUY else self.selling_e18 - held_e18
+        if side is Side.BUY:
+            return self.buying_e18 + (self.quantity_e9 + self.buying_marked_e9) * self.mark_e9
+        return self.selling_e18 - (self.quantity_e9 - self.selling_marked_e9) * self.mark_e9
 
-    def reserve(self, side: Side, quantity_e9: int, price_e9: int) -> None:
-        """Adds a working order; a negative quantity takes it off again."""
+    def reserve(self, side: Side, quantity_e9: int, price_e9: int, money_e18: int = 0) -> None:
+        """Adds a working order; negative amounts take it off again."""
+        notional_e18 = quantity_e9 * price_e9 + money_e18
+        marked_e9 = 0 if price_e9 else quantity_e9
         if side is Side.BUY:
             self.buying_e9 += quantity_e9
-            self.buying_e18 += quantity_e9 * price_e9
+            self.buying_e18 += notional_e18
+            self.buying_marked_e9 += marked_e9
+            self.buying_money_e18 += money_e18
         else:
             self.selling_e9 += quantity_e9
-            self.selling_e18 += quantity_e9 * price_e9
+            self.selling_e18 += notional_e18
+            self.selling_marked_e9 += marked_e9
+            self.selling_money_e18 += money_e18
+
+    def _shares_e9(self, money_e18: int) -> int:
+        """What the money trades at the mark, rounded up; none without a mark, where every order is refused anyway."""
+        mark_e9 = self.mark_e9
+        return -(-money_e18 // mark_e9) if money_e18 and mark_e9 else 0
