@@ -1,4 +1,4 @@
-"""`tradingmesh status | halt | reduce | resume | reset-breaker`: asks the risk manager of a running mesh."""
+"""`tradingmesh status | halt | reduce | resume | flatten | reset-breaker`: asks the risk manager of a running mesh."""
 
 import json
 from pathlib import Path
@@ -44,6 +44,7 @@ def status_lines(state: dict[str, Any]) -> list[str]:
     lines = [
         f"trading   {state['trading']} (manifest {state['manifest_trading']}, switch {state['switch']})",
         f"breaker   {breaker['state']}: {breaker['reason']}",
+        *_flatten_lines(state["flatten"]),
         f"cash      {state['cash']}",
         f"equity    {state['equity']}",
         f"P&L       day {state['day_profit']}, realised {state['realised']}, unrealised {state['unrealised']}",
@@ -58,6 +59,15 @@ def status_lines(state: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _flatten_lines(flatten: dict[str, Any]) -> list[str]:
+    if not flatten["number"]:
+        return []
+    what = flatten["symbol"] or "every position"
+    told = f"closing {what}, {flatten['orders']} orders given" if flatten["active"] else flatten["outcome"]
+    refused = [f"          {symbol} not closed: {reason}" for symbol, reason in sorted(flatten["refused"].items())]
+    return [f"flatten   {told}", *refused]
+
+
 def _settings(file: Path | None) -> Settings:
     settings = load_settings()
     if file is not None:
@@ -70,10 +80,10 @@ def _settings(file: Path | None) -> Settings:
     return settings
 
 
-def _command(command: str, file: Path | None, reason: str) -> None:
+def _command(command: str, file: Path | None, reason: str, symbol: str = "") -> None:
     settings = _settings(file)
     token = settings.control_token.get_secret_value()
-    response = ask(settings, ControlRequest(command, token, reason))
+    response = ask(settings, ControlRequest(command, token, reason, symbol))
     if not response.ok:
         raise TradingMeshError(response.message)
     typer.echo(response.message)
@@ -90,18 +100,27 @@ def status(
 
 
 def halt(file: FileOption = None, reason: ReasonOption = "") -> None:
-    """Let no order through, until `resume`."""
+    """Let no order through and cancel all that are open, until `resume`."""
     _command("halt", file, reason)
 
 
 def reduce(file: FileOption = None, reason: ReasonOption = "") -> None:
-    """Let only orders through that shrink a position, until `resume`."""
+    """Let only orders through that shrink a position and cancel those that could do else, until `resume`."""
     _command("reduce", file, reason)
 
 
 def resume(file: FileOption = None, reason: ReasonOption = "") -> None:
     """Let orders through again, as far as the manifest allows."""
     _command("resume", file, reason)
+
+
+def flatten(
+    file: FileOption = None,
+    reason: ReasonOption = "",
+    symbol: Annotated[str, typer.Option(help="Only this position; every one where it is left out.")] = "",
+) -> None:
+    """Cancel the open orders and close positions by market orders; `status` shows how far it is, `halt` stops it."""
+    _command("flatten", file, reason, symbol)
 
 
 def reset_breaker(file: FileOption = None, reason: ReasonOption = "") -> None:
@@ -111,5 +130,5 @@ def reset_breaker(file: FileOption = None, reason: ReasonOption = "") -> None:
 
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line."""
-    for function in (status, halt, reduce, resume, reset_breaker):
+    for function in (status, halt, reduce, resume, flatten, reset_breaker):
         app.command(function.__name__.replace("_", "-"))(function)

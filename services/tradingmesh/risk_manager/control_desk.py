@@ -1,4 +1,4 @@
-"""Answers commands (REP): status for anybody, halt, reduce, resume and reset-breaker for who knows the token."""
+"""Answers commands (REP): status for anybody; halt, reduce, resume, flatten, reset-breaker for who knows the token."""
 
 import hmac
 from typing import Any
@@ -17,6 +17,7 @@ from tradingmesh.runtime.component import Context
 from tradingmesh.wire.messages import CONTROL_REQUEST, CONTROL_RESPONSE, ControlRequest, ControlResponse
 
 TURN_MAX = 10
+CHANGES = frozenset({"halt", "reduce", "resume", "flatten", "reset-breaker"})
 SWITCHES = {"halt": TradingState.HALTED, "reduce": TradingState.REDUCING, "resume": TradingState.ACTIVE}
 
 
@@ -61,7 +62,7 @@ class ControlDesk:
     def _carry_out(self, request: ControlRequest) -> ControlResponse:
         if request.command == "status":
             return ControlResponse(ok=True, message="", state=self.status())
-        if request.command != "reset-breaker" and request.command not in SWITCHES:
+        if request.command not in CHANGES:
             return ControlResponse(ok=False, message=f"there is no command {request.command!r}")
         if not self._token or not hmac.compare_digest(request.token.encode(), self._token):
             self._denied.inc()
@@ -78,6 +79,8 @@ class ControlDesk:
         try:
             if request.command == "reset-breaker":
                 self._core.reset_breaker(self._now_ns())
+            elif request.command == "flatten":
+                self._core.flatten(request.symbol)
             else:
                 self._core.set_switch(SWITCHES[request.command])
         except InputError as error:
@@ -88,5 +91,7 @@ class ControlDesk:
             f"trading is {state.trading.value} (manifest {state.manifest_trading.value}, switch {state.switch.value}), "
             f"the circuit breaker is {state.breaker.state.value}"
         )
+        if state.flatten.active:
+            message += f"; flatten {state.flatten.number} closes {state.flatten.symbol or 'every position'}"
         self._log.warning("command", command=request.command, reason=request.reason, now=message)
         return ControlResponse(ok=True, message=message, state=self.status())

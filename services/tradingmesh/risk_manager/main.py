@@ -16,6 +16,7 @@ from tradingmesh.risk_manager.control_desk import ControlDesk
 from tradingmesh.risk_manager.limits_file import LimitsFile
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.risk_manager.report_desk import ReportDesk
+from tradingmesh.risk_manager.trading_desk import TradingDesk
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.runtime.lag import watch
 
@@ -40,6 +41,7 @@ class RiskManager:
         self._checks = CheckDesk(context, self._core, self._recorder)
         self._reports = ReportDesk(context, self._core)
         self._control = ControlDesk(context, self._core, self._checks, self._recorder)
+        self._trading = TradingDesk(context, self._core)
         self._ticks = self._hear_ticks()
         self._received_ns = 0
         self._status = self._control.status()
@@ -56,6 +58,7 @@ class RiskManager:
     def drain(self) -> None:
         """Books what has arrived and answers it; then all of the journal is on disk."""
         self._reports.drain()
+        self._core.keep_marks()
         self._end_turn()
         self._journal.commit()
 
@@ -69,17 +72,21 @@ class RiskManager:
 
     def _begin(self) -> None:
         loop, metrics = self._context.loop, self._context.metrics
-        loop.every(ADVANCE_S, lambda: self._core.advance(self._now_ns()))
+        loop.every(ADVANCE_S, self._advance)
         loop.every(STATUS_S, self._refresh_status)
         loop.every(RELOAD_S, self._limits.reload_if_changed)
         loop.after_turn(self._end_turn)
         state = self._core.state
         metrics.gauge("reservations", "Orders approved and not ended.", lambda: len(state.reservations))
+        metrics.gauge("clock_steps", "How often the wall clock was set.", lambda: self._core.clock_steps)
         metrics.gauge("breaker", "Circuit breaker: 0 Closed, 1 HalfOpen, 2 Open.", self._breaker_level)
         for name in ("cash", "equity", "realised", "unrealised", "day_profit", "gross_notional"):
             metrics.gauge(f"ledger_{name}", f"The ledger's {name}.", partial(self._figure, name))
         for symbol in self._context.spec.symbols:
             metrics.gauge("position", "Position held.", partial(self._held, symbol), symbol=symbol)
+
+    def _advance(self) -> None:
+        self._core.advance(self._now_ns(), self._context.clock.monotonic_ns())
 
     def _drain_ticks(self) -> None:
         self._received_ns = self._now_ns()
@@ -96,6 +103,7 @@ class RiskManager:
     def _end_turn(self) -> None:
         self._recorder.write()
         self._reports.answer()
+        self._trading.tell()
 
     def _refresh_status(self) -> None:
         self._status = self._control.status()
