@@ -126,7 +126,7 @@ def test_remembered_executions_are_bounded() -> None:
     """The oldest is forgotten first."""
     reports = ReportSequences()
     for number in range(FILL_IDS_MAX + 1):
-        reports.remember_fill(f"f{number}")
+        reports.remember_fill(f"f{number}", "o")
     assert not reports.knows_fill("f0")
     assert reports.knows_fill("f1")
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tradingmesh.core.fills import Fill
 from tradingmesh.core.money import plain
 from tradingmesh.core.risk.ledger import Ledger
-from tradingmesh.core.risk.records import ReportBooked, ReportKept, RiskRecord
+from tradingmesh.core.risk.records import PoisonKept, ReportBooked, ReportKept, RiskRecord
 from tradingmesh.core.signal import Side
 
 NAMED_MAX = 3
@@ -51,6 +51,8 @@ def ledger_account(records: Iterable[RiskRecord], cash: Decimal) -> tuple[Accoun
             fills.append((fill.fill_id, Execution(fill.symbol, fill.side, fill.quantity, fill.price)))
         elif isinstance(record, ReportKept):
             aside.append(f"{record.booked.report.body.symbol}: a report was set aside: {record.reason}")
+        elif isinstance(record, PoisonKept):
+            aside.append(f"{record.poison.place}: set aside: {record.poison.reason}")
     positions = {p.symbol: p.quantity for p in ledger.positions() if p.quantity}
     return Account(ledger.cash, positions, tuple(fills)), tuple(aside)
 

@@ -14,6 +14,7 @@ from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Decision, R
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Fill, Position, ReportAnswer, ReportApplied, ReportSetAside
 from tradingmesh.core.market import Quote, Trade
+from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.closing import ClosingOrders
 from tradingmesh.core.risk.day import Day, DayWatch, day_of
 from tradingmesh.core.risk.limits import Limits
@@ -25,6 +26,7 @@ from tradingmesh.core.risk.records import (
     FlattenBegan,
     FlattenEnded,
     Marked,
+    PoisonKept,
     ReportBooked,
     ReportKept,
     Reserved,
@@ -32,7 +34,7 @@ from tradingmesh.core.risk.records import (
     SwitchSet,
     WriterSeen,
 )
-from tradingmesh.core.risk.reports import fault_of, line_of
+from tradingmesh.core.risk.reports import CONTESTED, Handed, fault_of, place_of
 from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS, expiry_ns, reservation_id
 from tradingmesh.core.risk.state import RiskState
 from tradingmesh.core.risk.symbol_book import SymbolBook
@@ -118,23 +120,24 @@ class RiskCore:
                 return Refused(check, f"{check}: {reason}", plan.passed[count])
         return self._approve(ask, plan.passed[-1])
 
-    def apply(self, booked: BookedReport, now_ns: int) -> tuple[ReportAnswer, ...]:
+    def apply(self, handed: Handed, now_ns: int) -> tuple[ReportAnswer, ...]:
         """Takes a report, and gives every answer that became final by it: its own, and those that waited for it.
 
         Empty where reports before it are missing: it is held until they came, or comes again. Nothing is answered twice
         as new. The caller must have `take_records` on disk before it lets an answer out.
         """
         self._take_effect(now_ns, None)
-        line, number = line_of(booked.report), booked.report.symbol_sequence
+        place = place_of(handed)
+        line, number = place[:2], place.symbol_sequence
         expected = self.state.reports.next_of(line)
         if number < 1:
-            return (_set_aside(booked, f"symbol_sequence {number} is below 1"),)
+            return (_set_aside(place, f"symbol_sequence {number} is below 1"),)
         if number < expected:
-            return (self._answer_again(booked),)
+            return (self._answer_again(handed),)
         if number > expected:
-            self.state.reports.hold(booked)
+            self.state.reports.hold(handed)
             return ()
-        answers = [self._take_report(booked)]
+        answers = [self._take_report(handed)]
         while (waiting := self.state.reports.take_waiting(line)) is not None:
             answers.append(self._take_report(waiting))
         self._watch(now_ns, None)
@@ -300,22 +303,34 @@ class RiskCore:
             return Approved(reservation_id(ask.signal.signal_id), expiry_ns(ask.signal, ask.now_ns), passed)
         return Approved(found.reservation_id, found.expires_ns, passed)
 
-    def _take_report(self, booked: BookedReport) -> ReportAnswer:
-        body = booked.report.body
-        fault = fault_of(booked)
+    def _take_report(self, handed: Handed) -> ReportAnswer:
+        if isinstance(handed, PoisonReport):
+            return self._keep(handed, handed.reason)
+        booked, body = handed, handed.report.body
+        fault = fault_of(booked) or (self.state.reports.clash(body) if isinstance(body, Fill) else "")
         if fault:
-            self._record(ReportKept(booked, fault))
-            return _set_aside(booked, fault)
+            return self._keep(booked, fault)
         doubled = isinstance(body, Fill) and self.state.reports.knows_fill(body.fill_id)
         before = self.state.ledger.position(body.symbol)
         self._record(ReportBooked(booked))
         return self._applied(booked, before, duplicate=doubled)
 
-    def _answer_again(self, booked: BookedReport) -> ReportAnswer:
-        reason = self.state.reports.kept_reason(booked.report)
+    def _keep(self, handed: Handed, reason: str) -> ReportSetAside:
+        """Sets it aside: of what it says nothing takes effect, and a person must look."""
+        if isinstance(handed, PoisonReport):
+            self._record(PoisonKept(PoisonReport(handed.place, handed.raw, reason)))
+        else:
+            self._record(ReportKept(handed, reason))
+        return _set_aside(place_of(handed), reason)
+
+    def _answer_again(self, handed: Handed) -> ReportAnswer:
+        """Its place is taken: by itself, which is harmless, or by another one, which a person must look at."""
+        reason = self.state.reports.kept_reason(handed)
         if reason is not None:
-            return _set_aside(booked, reason)
-        return self._applied(booked, self.state.ledger.position(booked.report.body.symbol), duplicate=True)
+            return _set_aside(place_of(handed), reason)
+        if isinstance(handed, PoisonReport) or not self.state.reports.took(handed):
+            return self._keep(handed, CONTESTED)
+        return self._applied(handed, self.state.ledger.position(handed.report.body.symbol), duplicate=True)
 
     def _applied(self, booked: BookedReport, before: Position, *, duplicate: bool) -> ReportApplied:
         report, ledger = booked.report, self.state.ledger
@@ -344,6 +359,5 @@ def _price_e9(signal: Signal, book: SymbolBook) -> int:
     return stop_e9 or book.far_side_e9(signal.side)
 
 
-def _set_aside(booked: BookedReport, reason: str) -> ReportSetAside:
-    report = booked.report
-    return ReportSetAside(report.outbox_epoch, report.body.symbol, report.symbol_sequence, reason)
+def _set_aside(place: Place, reason: str) -> ReportSetAside:
+    return ReportSetAside(*place, reason)

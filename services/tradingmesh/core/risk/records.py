@@ -11,6 +11,7 @@ from tradingmesh.contract import TradingState
 from tradingmesh.core.checks import NOBODY, Writer
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import BookedReport
+from tradingmesh.core.place import PoisonReport
 from tradingmesh.core.risk.breaker import BreakerMoved
 from tradingmesh.core.signal import Signal
 
@@ -59,6 +60,12 @@ class ReportKept(msgspec.Struct, frozen=True, tag="report-kept"):
     reason: str
 
 
+class PoisonKept(msgspec.Struct, frozen=True, tag="poison-kept"):
+    """The same of one that cannot be read, or must not take effect: its bytes as they came, and why."""
+
+    poison: PoisonReport
+
+
 class DayStarted(msgspec.Struct, frozen=True, tag="day-started"):
     """A New York trading day began with this equity: the day's profit and loss counts from it."""
 
@@ -99,6 +106,7 @@ RiskRecord = (
     | Expired
     | ReportBooked
     | ReportKept
+    | PoisonKept
     | DayStarted
     | Marked
     | SwitchSet

@@ -1,9 +1,13 @@
 """Reports in their order: each takes effect once, in the sequence of its symbol, whatever the number of processors."""
 
+import hashlib
 from decimal import Decimal
+
+import msgspec
 
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Fill, Report
+from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.ledger import cash_impact
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import Side
@@ -11,15 +15,35 @@ from tradingmesh.core.standing import OrderWorking
 
 HELD_MAX = 10_000
 FILL_IDS_MAX = 100_000
+KEPT_MAX = 10_000
 COMMISSION_DECIMALS = 27
+CONTESTED = "another report had this place, or the same one too long ago to be known; it is not booked"
 
 Line = tuple[int, str]
 """One sequence: the outbox and the symbol."""
+Handed = BookedReport | PoisonReport
+"""What a fill processor hands in: a report with its figures, or one that must not take effect."""
+_encode = msgspec.msgpack.Encoder().encode
 
 
-def line_of(report: Report) -> Line:
-    """The sequence that a report belongs to."""
-    return report.outbox_epoch, report.body.symbol
+def place_of(handed: Handed) -> Place:
+    """Where a report stands."""
+    if isinstance(handed, PoisonReport):
+        return handed.place
+    report = handed.report
+    return Place(report.outbox_epoch, report.body.symbol, report.symbol_sequence)
+
+
+def identity_of(handed: Handed) -> str:
+    """What a report is known by, wherever it stands: the execution's id, or else a digest of what it says."""
+    if isinstance(handed, PoisonReport):
+        return _digest(handed.raw)
+    body = handed.report.body
+    return body.fill_id if isinstance(body, Fill) else _digest(_encode(body))
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.blake2b(raw, digest_size=16).hexdigest()
 
 
 def fault_of(booked: BookedReport) -> str:
@@ -81,15 +105,18 @@ class ReportSequences:
     """What was taken of each line, and what waits for the reports before it.
 
     Waiting reports are bounded and not journaled: one that finds no room, or is lost by a restart, was not
-    acknowledged, so it is sent again. The ids of the last 100,000 fills are a second guard, should one come twice.
+    acknowledged, so it is sent again. The last 100,000 reports are known by their identities, fills by their orders too:
+    a second guard, should one come twice, or another one in its place.
     """
 
     def __init__(self) -> None:
         self._taken: dict[Line, int] = {}
-        self._waiting: dict[Line, dict[int, BookedReport]] = {}
-        self._kept: dict[tuple[Line, int], str] = {}
-        self._fill_ids: dict[str, None] = {}
+        self._waiting: dict[Line, dict[int, Handed]] = {}
+        self._kept: dict[tuple[Place, str], str] = {}
+        self._known: dict[str, str] = {}
         self.fills_booked = 0
+        self.kept_count = 0
+        """How many were set aside since the start of the journal."""
         self.waiting_count = 0
         self.dropped_count = 0
 
@@ -97,18 +124,19 @@ class ReportSequences:
         """The sequence number that the line expects."""
         return self._taken.get(line, 0) + 1
 
-    def hold(self, booked: BookedReport) -> None:
+    def hold(self, handed: Handed) -> None:
         """Keeps a report that came early. Where there is no room it is dropped and counted: it comes again."""
-        line, number = line_of(booked.report), booked.report.symbol_sequence
+        place = place_of(handed)
+        line, number = place[:2], place.symbol_sequence
         if number in self._waiting.get(line, ()):
             return
         if self.waiting_count >= HELD_MAX:
             self.dropped_count += 1
             return
-        self._waiting.setdefault(line, {})[number] = booked
+        self._waiting.setdefault(line, {})[number] = handed
         self.waiting_count += 1
 
-    def take_waiting(self, line: Line) -> BookedReport | None:
+    def take_waiting(self, line: Line) -> Handed | None:
         """The report that the line expects next, if it waits."""
         held = self._waiting.get(line)
         found = held.pop(self.next_of(line), None) if held else None
@@ -122,31 +150,49 @@ class ReportSequences:
         """The lines that wait, and the sequence number each waits for."""
         return {line: self.next_of(line) for line in self._waiting}
 
-    def kept_reason(self, report: Report) -> str | None:
-        """Why the report of that place was set aside, if it was."""
-        return self._kept.get((line_of(report), report.symbol_sequence))
-
-    @property
-    def kept_count(self) -> int:
-        """How many were set aside since the start of the journal."""
-        return len(self._kept)
+    def kept_reason(self, handed: Handed) -> str | None:
+        """Why this very report was set aside at its place, if it was."""
+        return self._kept.get((place_of(handed), identity_of(handed))) if self._kept else None
 
     def knows_fill(self, fill_id: str) -> bool:
         """Whether an execution of that id was booked."""
-        return fill_id in self._fill_ids
+        return fill_id in self._known
+
+    def took(self, handed: Handed) -> bool:
+        """Whether this very report took effect, as far as is known."""
+        return isinstance(handed, BookedReport) and identity_of(handed) in self._known
+
+    def clash(self, fill: Fill) -> str:
+        """Why the fill cannot be booked, where its id was booked for another order; otherwise empty."""
+        order_id = self._known.get(fill.fill_id)
+        if order_id is None or order_id == fill.order_id:
+            return ""
+        return f"fill {fill.fill_id} was booked for order {order_id}, now it is said to be of {fill.order_id}"
 
     def advance(self, report: Report) -> None:
         """The report takes its place."""
-        self._taken[line_of(report)] = report.symbol_sequence
+        body = report.body
+        self._taken[report.outbox_epoch, body.symbol] = report.symbol_sequence
+        if not isinstance(body, Fill):
+            self._remember(_digest(_encode(body)), "")
 
-    def keep(self, report: Report, reason: str) -> None:
-        """The report takes its place without an effect."""
-        self.advance(report)
-        self._kept[line_of(report), report.symbol_sequence] = reason
+    def keep(self, handed: Handed, reason: str) -> None:
+        """The report is set aside. It takes its place, unless another one has it."""
+        place = place_of(handed)
+        line = place[:2]
+        if place.symbol_sequence == self.next_of(line):
+            self._taken[line] = place.symbol_sequence
+        self.kept_count += 1
+        self._kept[place, identity_of(handed)] = reason
+        if len(self._kept) > KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
 
-    def remember_fill(self, fill_id: str) -> None:
+    def remember_fill(self, fill_id: str, order_id: str) -> None:
         """An execution was booked."""
         self.fills_booked += 1
-        self._fill_ids[fill_id] = None
-        if len(self._fill_ids) > FILL_IDS_MAX:
-            del self._fill_ids[next(iter(self._fill_ids))]
+        self._remember(fill_id, order_id)
+
+    def _remember(self, identity: str, order_id: str) -> None:
+        self._known[identity] = order_id
+        if len(self._known) > FILL_IDS_MAX:
+            del self._known[next(iter(self._known))]

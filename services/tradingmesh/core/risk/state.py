@@ -20,6 +20,7 @@ from tradingmesh.core.risk.records import (
     FlattenBegan,
     FlattenEnded,
     Marked,
+    PoisonKept,
     ReportBooked,
     ReportKept,
     Reserved,
@@ -67,7 +68,8 @@ class RiskState:
             WriterSeen: lambda record: self._see_writer(record.epoch),
             Expired: lambda record: self._release(record.reservation_id),
             ReportBooked: self._fold_booked,
-            ReportKept: lambda record: self.reports.keep(record.booked.report, record.reason),
+            ReportKept: lambda record: self.reports.keep(record.booked, record.reason),
+            PoisonKept: lambda record: self.reports.keep(record.poison, record.poison.reason),
             DayStarted: self._fold_day,
             Marked: self._fold_marks,
             FlattenBegan: lambda record: self.flatten.begin(record.number, record.symbol),
@@ -176,7 +178,7 @@ class RiskState:
 
     def _fold_fill(self, fill: Fill, reservation_id: str, commission: Decimal) -> None:
         _, after = self.ledger.book(fill, commission)
-        self.reports.remember_fill(fill.fill_id)
+        self.reports.remember_fill(fill.fill_id, fill.order_id)
         self._cash_e18 = scaled(self.ledger.cash, 18)
         book = self.book(fill.symbol)
         book.quantity_e9 = scaled(after.quantity, 9)
