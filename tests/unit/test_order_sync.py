@@ -50,6 +50,19 @@ def test_answer_from_before_the_reconnect_does_not_count() -> None:
     assert sync.problem == ""
 
 
+def test_answer_while_the_stream_was_down_does_not_count_once_it_listens() -> None:
+    """What was filled between that answer and the stream's return was heard by nobody: no order before it is asked."""
+    sync = synced()
+    sync.on_stream("lost", 10)
+    assert sync.begin(STREAMLESS_PERIOD_NS * 20)
+    sync.answered(0, 0, STREAMLESS_PERIOD_NS * 20)
+    sync.on_stream("", STREAMLESS_PERIOD_NS * 20 + 1)
+    assert sync.problem == "not reconciled with the broker since the stream listens"
+    assert sync.begin(STREAMLESS_PERIOD_NS * 20 + 1)
+    sync.answered(0, 0, STREAMLESS_PERIOD_NS * 20 + 2)
+    assert sync.problem == ""
+
+
 def test_state_of_the_stream_is_news_once() -> None:
     """The same problem again is none."""
     sync = BrokerSync()

@@ -46,6 +46,7 @@ class BrokerSync:
         else:
             self._connections += 1
             self._due_ns = now_ns
+            self._sync_problem = self._sync_problem or "not reconciled with the broker since the stream listens"
         return news
 
     def on_api(self, moved: ApiMoved) -> bool:
