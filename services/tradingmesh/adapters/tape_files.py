@@ -1,5 +1,6 @@
 """Which files make up a tape, and their ticks merged."""
 
+import ctypes
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -36,7 +37,15 @@ def read_tape(path: Path, symbols: Sequence[str], *, day: str, bad_rows: BadRows
     except InputError as error:
         raise error if str(error).startswith(str(path)) else InputError(f"{path}: {error}") from None
     finally:
-        pa.default_memory_pool().release_unused()  # the text of the files, several times the size of the tape
+        _give_back()
+
+
+def _give_back() -> None:
+    """Returns what the text of the files took, several times the size of the tape, to the machine."""
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's: it keeps what numpy no longer uses
+    if trim is not None:
+        trim(0)
 
 
 def _files(path: Path, symbols: Sequence[str], day: str) -> list[Path]:

@@ -1,9 +1,11 @@
 """What the market did so far: the latest of each symbol, and a bounded history for the historical endpoints."""
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, TypeVar
 
+from tradingmesh.alpaca_simulator.packed_ticks import PackedQuotes, PackedTrades
 from tradingmesh.alpaca_simulator.timeframes import new_york_day
 from tradingmesh.alpaca_simulator.times import midnight_ns
 from tradingmesh.core.market import Quote, Tick, Trade
@@ -16,14 +18,27 @@ TICKS_MAX = 50_000
 BARS_MAX = 20_000
 
 
+class Items(Protocol[T]):
+    """What keeps the items of a history: a list, or leaner."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: slice, /) -> list[T]: ...
+
+    def __delitem__(self, at: slice, /) -> None: ...
+
+    def append(self, item: T, /) -> None:
+        """Takes the next one."""
+
+
 class History(Generic[T]):
     """The last items of one kind, numbered from 1 on in the order in which they came."""
 
-    def __init__(self, at_most: int) -> None:
+    def __init__(self, at_most: int, items: Items[T] | None = None) -> None:
         self._at_most = at_most
         self._dropped = 0
-        self._items: list[T] = []
-        self._times: list[int] = []
+        self._items: Items[T] = [] if items is None else items
+        self._times = array("q")
 
     def append(self, item: T, timestamp_ns: int) -> None:
         """Takes the newest item. Its time is not before that of the one before it."""
@@ -42,7 +57,7 @@ class History(Generic[T]):
     @property
     def latest(self) -> T | None:
         """The newest item."""
-        return self._items[-1] if self._items else None
+        return next(iter(self._items[-1:]), None)
 
     def between(self, start_ns: int, end_ns: int) -> Iterator[tuple[int, T]]:
         """Number and item of what falls into this time, both ends included, as far as it is kept."""
@@ -52,15 +67,26 @@ class History(Generic[T]):
         return zip(range(self._dropped + first + 1, self._dropped + last + 1), self._items[first:last], strict=True)
 
 
+class _Histories(dict[str, History[T]]):
+    """A history by symbol, made when its first item comes."""
+
+    def __init__(self, make: Callable[[str], History[T]]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, symbol: str) -> History[T]:
+        made = self[symbol] = self._make(symbol)
+        return made
+
+
 class Market:
     """The market as the tape has told it so far. `now_ns` is the market's time: that of the latest tick."""
 
     def __init__(self, ticks_max: int = TICKS_MAX) -> None:
         self.now_ns = 0
-        self._ticks_max = ticks_max
-        self._trades: dict[str, History[Trade]] = {}
-        self._quotes: dict[str, History[Quote]] = {}
-        self._bars: dict[str, History[TradedBar]] = {}
+        self._trades: _Histories[Trade] = _Histories(lambda symbol: History(ticks_max, PackedTrades(symbol)))
+        self._quotes: _Histories[Quote] = _Histories(lambda symbol: History(ticks_max, PackedQuotes(symbol)))
+        self._bars: _Histories[TradedBar] = _Histories(lambda _: History(BARS_MAX))
         self._builder = MinuteBars()
         self._done: list[TradedBar] = []
 
@@ -68,12 +94,12 @@ class Market:
         """Takes the next tick of the tape."""
         self.now_ns = event.timestamp_ns
         for done in self._builder.on_tick(event):
-            _history(self._bars, done.bar.symbol, BARS_MAX).append(done, done.bar.timestamp_ns)
+            self._bars[done.bar.symbol].append(done, done.bar.timestamp_ns)
             self._done.append(done)
         if type(event) is Trade:
-            _history(self._trades, event.symbol, self._ticks_max).append(event, event.timestamp_ns)
+            self._trades[event.symbol].append(event, event.timestamp_ns)
         elif type(event) is Quote:
-            _history(self._quotes, event.symbol, self._ticks_max).append(event, event.timestamp_ns)
+            self._quotes[event.symbol].append(event, event.timestamp_ns)
 
     def take_bars(self) -> list[TradedBar]:
         """The minute bars that were done since this was last asked."""
@@ -107,10 +133,3 @@ class Market:
         running = self._builder.running(symbol)
         minutes += [running] if running else []
         return joined(minutes, start_ns) if minutes else None
-
-
-def _history(histories: dict[str, History[T]], symbol: str, at_most: int) -> History[T]:
-    history = histories.get(symbol)
-    if history is None:
-        history = histories[symbol] = History(at_most)
-    return history
