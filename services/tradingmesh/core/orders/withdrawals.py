@@ -20,16 +20,14 @@ class Withdrawals:
         self._paid_until_ns = 0
 
     def due(self, orders: Iterable[Order], status: TradingStatus, monotonic_ns: int) -> list[Order]:
-        """Of these orders, which may all still fill, those to ask the cancel of now."""
-        wanted = [order for order in orders if status.withdraws(order.reservation_id)]
-        open_ids = {order.client_order_id for order in wanted}
-        self._asked_ns = {client: at_ns for client, at_ns in self._asked_ns.items() if client in open_ids}
+        """Of these orders, which may all still fill, those to ask the cancel of now: who waited longest goes first."""
+        last_ns = self._asked_ns
+        wanted = {order.client_order_id: order for order in orders if status.withdraws(order.reservation_id)}
+        self._asked_ns = {client: last_ns[client] for client in wanted if client in last_ns}
         due = []
-        for order in wanted:
-            last_ns = self._asked_ns.get(order.client_order_id)
-            if last_ns is not None and monotonic_ns - last_ns < AGAIN_NS:
-                continue
-            if not self._pay(monotonic_ns):
+        for order in sorted(wanted.values(), key=lambda order: last_ns.get(order.client_order_id, -AGAIN_NS)):
+            waited_ns = monotonic_ns - last_ns.get(order.client_order_id, monotonic_ns - AGAIN_NS)
+            if waited_ns < AGAIN_NS or not self._pay(monotonic_ns):
                 break
             self._asked_ns[order.client_order_id] = monotonic_ns
             due.append(order)
