@@ -55,7 +55,7 @@ class ClosingOrders:
 
     def _due(self, monotonic_ns: int) -> Iterator[SymbolBook]:
         working = self._state.working_symbols()
-        for book in list(self._state.books.values()):
+        for _, book in sorted(self._state.books.items()):  # not in the order of the ticks: a restart knows none
             if not book.quantity_e9 or book.symbol in working or not self._state.flatten.covers(book.symbol):
                 continue
             held_e9, last_ns = self._given.get(book.symbol, (0, 0))

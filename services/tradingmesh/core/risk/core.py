@@ -36,6 +36,7 @@ from tradingmesh.core.risk.records import (
 )
 from tradingmesh.core.risk.reports import CONTESTED, Handed, fault_of, place_of
 from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS, expiry_ns, reservation_id
+from tradingmesh.core.risk.snapshot import RiskSnapshot
 from tradingmesh.core.risk.state import RiskState
 from tradingmesh.core.risk.symbol_book import SymbolBook
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
@@ -160,7 +161,7 @@ class RiskCore:
         """Leaves a record of the marks that moved, so that after a restart nothing looks won or lost that was not."""
         moved = {
             symbol: book.mark_e9
-            for symbol, book in self.state.books.items()
+            for symbol, book in sorted(self.state.books.items())
             if book.quantity_e9 and book.mark_e9 != book.seed_e9
         }
         if moved:
@@ -220,8 +221,13 @@ class RiskCore:
         taken, self._records = self._records, []
         return taken
 
-    def restore(self, records: Iterable[RiskRecord]) -> None:
-        """Folds the records of an earlier life into this new core: then it is where that one was, but for prices."""
+    def restore(self, records: Iterable[RiskRecord], snapshot: RiskSnapshot | None = None) -> None:
+        """Folds the records of an earlier life into this new core: then it is where that one was, but for prices.
+
+        With a snapshot, only the records after it.
+        """
+        if snapshot is not None:
+            self.state.load(snapshot)
         for record in records:
             self.state.fold(record)
         if self._tape:

@@ -1,7 +1,19 @@
 """Flatten: a person's order to close every position, or one. Here is how far it is; `closing` has its orders."""
 
+import msgspec
+
 from tradingmesh.contract import FLATTEN
 from tradingmesh.core.signal import Signal
+
+
+class FlattenSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a flatten is, as a snapshot keeps it."""
+
+    number: int
+    active: bool
+    symbol: str
+    orders: int
+    outcome: str
 
 
 class Flatten:
@@ -17,6 +29,16 @@ class Flatten:
         self.orders = 0
         self.outcome = ""
         self.refused: dict[str, str] = {}
+
+    def snapshot(self) -> FlattenSnapshot:
+        """What survives a restart."""
+        return FlattenSnapshot(self.number, self.active, self.symbol, self.orders, self.outcome)
+
+    def load(self, snapshot: FlattenSnapshot) -> None:
+        """Takes what a snapshot has, in place of all."""
+        self.number, self.active, self.symbol = snapshot.number, snapshot.active, snapshot.symbol
+        self.orders, self.outcome = snapshot.orders, snapshot.outcome
+        self.refused.clear()
 
     def begin(self, number: int, symbol: str) -> None:
         """From now on everything is to be closed, or `symbol` alone."""

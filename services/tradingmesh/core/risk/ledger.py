@@ -81,6 +81,20 @@ class Ledger:
         """Realised profit since the start, commissions taken off."""
         return total(position.realised for position in self._positions.values())
 
+    def knows(self, symbol: str) -> bool:
+        """Whether there ever was a position in it."""
+        return symbol in self._positions
+
+    def take_over(self, symbol: str, quantity: Decimal, price: Decimal) -> None:
+        """A position that the account had before, as though it were bought (or sold short) now, at what it is worth."""
+        self.cash = EXACT.add(self.cash, taken_over(quantity, price))
+        self._positions[symbol] = Position(symbol, quantity, EXACT.multiply(quantity, price), ZERO)
+
+    def load(self, cash: Decimal, positions: Iterable[Position]) -> None:
+        """Takes what a snapshot has, in place of all."""
+        self.cash = cash
+        self._positions = {position.symbol: position for position in positions}
+
     def unrealised(self, marks: Mapping[str, Decimal]) -> Decimal:
         """What the open positions would earn, sold at `marks`. Raises `KeyError` for an open position without one."""
         return total(

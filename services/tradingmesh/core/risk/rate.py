@@ -35,6 +35,17 @@ class RecentOrders:
         self._keys: list[OrderKey] = []
         self._last_ns: dict[OrderKey, int] = {}
 
+    @property
+    def orders(self) -> list[tuple[int, OrderKey]]:
+        """All of them, each with its market time."""
+        return list(zip(self.times_ns, self._keys, strict=True))
+
+    def load(self, orders: list[tuple[int, OrderKey]]) -> None:
+        """Takes what a snapshot has, in place of all."""
+        self.times_ns = [time_ns for time_ns, _ in orders]
+        self._keys = [key for _, key in orders]
+        self._last_ns = {key: time_ns for time_ns, key in orders}
+
     def within_minute(self, market_ns: int) -> int:
         """How many were approved in the minute up to `market_ns`, or the one after it, by a clock since set back."""
         before = bisect_right(self.times_ns, market_ns - MINUTE_NS)

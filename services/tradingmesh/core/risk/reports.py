@@ -120,6 +120,16 @@ class ReportSequences:
         self.waiting_count = 0
         self.dropped_count = 0
 
+class ReportsSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The durable part of `ReportSequences`, what is forgotten in time with the oldest first."""
+
+    taken: list[tuple[Line, int]]
+    kept: list[tuple[Place, str, str]]
+    known: dict[str, str]
+    fills_booked: int
+    kept_count: int
+
+
     def next_of(self, line: Line) -> int:
         """The sequence number that the line expects."""
         return self._taken.get(line, 0) + 1
@@ -139,6 +149,19 @@ class ReportSequences:
     def take_waiting(self, line: Line) -> Handed | None:
         """The report that the line expects next, if it waits."""
         held = self._waiting.get(line)
+    def snapshot(self) -> ReportsSnapshot:
+        """What survives a restart."""
+        kept = [(place, identity, reason) for (place, identity), reason in self._kept.items()]
+        return ReportsSnapshot(list(self._taken.items()), kept, self._known, self.fills_booked, self.kept_count)
+
+    def load(self, snapshot: ReportsSnapshot) -> None:
+        """Takes what a snapshot has, in place of all."""
+        self._taken = dict(snapshot.taken)
+        self._kept = {(place, identity): reason for place, identity, reason in snapshot.kept}
+        self._known = dict(snapshot.known)
+        self.fills_booked = snapshot.fills_booked
+        self.kept_count = snapshot.kept_count
+
         found = held.pop(self.next_of(line), None) if held else None
         if held is not None and not held:
             del self._waiting[line]

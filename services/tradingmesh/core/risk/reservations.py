@@ -1,10 +1,11 @@
 """What was approved and has not ended: each reservation counts against the limits until it fills, closes or expires."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import msgspec
+from msgspec.structs import replace
 
 from tradingmesh.core.checks import NOBODY, Writer
 from tradingmesh.core.money import EXACT
@@ -45,6 +46,14 @@ class Reservation(msgspec.Struct):
             self.money_e18 -= min(scaled(EXACT.multiply(quantity, price), 18), self.money_e18)
 
 
+class ReservationSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A reservation as a snapshot keeps it: its amounts as decimals, for MessagePack's integers have 64 bits."""
+
+    reservation: Reservation
+    open_e9: Decimal
+    money_e18: Decimal
+
+
 def reservation_id(signal_id: str) -> str:
     """The id a signal's approval gets: one signal, one reservation."""
     return f"r-{signal_id}"
@@ -69,6 +78,29 @@ class Reservations:
 
     def __iter__(self) -> Iterator[Reservation]:
         return iter(self._open.values())
+
+    @property
+    def approved(self) -> list[tuple[int, str]]:
+        """The signals that had a reservation, each with the end of its validity (wall)."""
+        return sorted(self._signal_ends)
+
+    def snapshot(self) -> list[ReservationSnapshot]:
+        """Those that are open, oldest first."""
+        return [
+            ReservationSnapshot(
+                replace(found, open_e9=0, money_e18=0), Decimal(found.open_e9), Decimal(found.money_e18)
+            )
+            for found in self
+        ]
+
+    def load(self, reservations: Iterable[ReservationSnapshot], approved: list[tuple[int, str]]) -> None:
+        """Takes what a snapshot has, in place of all."""
+        opened = [replace(r.reservation, open_e9=int(r.open_e9), money_e18=int(r.money_e18)) for r in reservations]
+        self._open = {found.reservation_id: found for found in opened}
+        self._expiries = [(found.expires_ns, key) for key, found in self._open.items() if not found.confirmed_by]
+        heapify(self._expiries)
+        self._signal_ends = sorted(approved)
+        self._signals = {signal_id for _, signal_id in approved}
 
     def get(self, key: str) -> Reservation | None:
         """The open reservation of that id."""
