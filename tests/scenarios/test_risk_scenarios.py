@@ -15,8 +15,9 @@ from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Position, ReportAnswer, ReportSetAside
 from tradingmesh.core.money import plain
 from tradingmesh.core.risk.breaker import BreakerMoved
-from tradingmesh.core.risk.records import DayStarted, Expired
+from tradingmesh.core.risk.records import DayStarted, Expired, FlattenEnded
 from tradingmesh.core.risk.status import status_of
+from tradingmesh.core.risk.trading_status import trading_status
 from tradingmesh.core.signal import Side, Signal
 from tradingmesh.testing.risk_desk import GENEROUS, RiskDesk, limits
 
@@ -43,6 +44,8 @@ class Stage:
                 said.append(f"{record.reservation_id} expired")
             elif isinstance(record, DayStarted):
                 said.append(f"a day began with {plain(record.equity)}")
+            elif isinstance(record, FlattenEnded):
+                said.append(f"flatten {self.desk.core.state.flatten.number} is over: {record.outcome}")
             elif isinstance(record, BreakerMoved):
                 said.append(f"breaker {record.state.value}: {record.reason}")
         return said
@@ -85,6 +88,37 @@ class Stage:
 
     def do_switch(self, command: str) -> None:
         self.desk.core.set_switch(_STATES[command])
+
+    def do_set_clock(self, seconds: str) -> None:
+        """The wall clock is set, while no time goes by."""
+        self.desk.set_clock(Decimal(seconds))
+
+    def do_flatten(self, symbol: str = "") -> list[str]:
+        try:
+            self.desk.core.flatten(symbol)
+        except InputError as error:
+            return [str(error)]
+        return []
+
+    def do_closing_orders(self) -> list[str]:
+        """Those that are due now: each is known by its signal's id from here on, as if a strategy had given it."""
+        given = self.desk.core.closing_orders(self.desk.now_ns, self.desk.monotonic_ns)
+        self.signals.update({approved.signal.signal_id: approved.signal for approved in given})
+        told = [
+            f"{approved.signal.signal_id}: {approved.signal.side.value} {plain(approved.signal.quantity)} "
+            f"{approved.signal.symbol}"
+            for approved in given
+        ]
+        refused = self.desk.core.state.flatten.refused
+        return told + [f"{symbol} not closed: {reason}" for symbol, reason in sorted(refused.items())]
+
+    def do_withdrawn(self) -> list[str]:
+        """What the mesh is told: which orders must go, and why no other may."""
+        status = trading_status(self.desk.core.state)
+        return [
+            " ".join([status.withdraw.value, *status.reservation_ids]),
+            *([status.refused] if status.refused else []),
+        ]
 
     def do_reset_breaker(self) -> list[str]:
         try:
