@@ -25,6 +25,8 @@ def faulty_gateway(faults: Faults, spared: frozenset[str]) -> Middleware:
         if resource is not None and resource.canonical in spared:
             return await handler(request)
         fate = faults.request_fate(request.method, request.path)
+        if fate.before_s:
+            await request.read()  # it is under way: that the client goes away meanwhile does not take it back
         await asyncio.sleep(fate.before_s)
         if fate.end is not None and not fate.end.acted:
             return _ended(request, fate.end)
