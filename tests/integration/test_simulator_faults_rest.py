@@ -12,6 +12,7 @@ import requests
 from typer.testing import CliRunner
 
 from tradingmesh.cli.app import app
+from tradingmesh.cli.up_ports import counted_from
 from tradingmesh.core.errors import ConfigError, TradingMeshError
 
 with warnings.catch_warnings():
@@ -167,20 +168,18 @@ def test_the_command_shows_sets_and_clears(broker: Any, tmp_path: Path, monkeypa
     monkeypatch.setenv("TRADINGMESH_SIMULATOR_PORT", broker.address.rpartition(":")[2])
     manifest = tmp_path / "system.yaml"
     manifest.write_text(MANIFEST)
-    assert command("show") == "seed 7, 0 faults in force\n"
-    expected = "seed 3, 1 faults in force\n       0 x trade-updates cut: for 60000\n"
+    assert command("show") == "faults in force: 0, seed 7\n"
+    expected = "faults in force: 1, seed 3\n       0 x trade-updates cut: for 60000\n"
     assert command("set", "-f", str(manifest)) == expected == command("show")
-    assert command("clear") == "seed 3, 0 faults in force\n"
+    assert command("clear") == "faults in force: 0, seed 3\n"
 
 
-def test_the_command_says_what_is_wrong(broker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody there, or no port named: one line."""
-    port = broker.address.rpartition(":")[2]
-    broker.close()
-    monkeypatch.setattr(broker, "close", lambda: None)
-    monkeypatch.setenv("TRADINGMESH_SIMULATOR_PORT", port)
-    with pytest.raises(TradingMeshError, match=f"^no answer from a simulator at 127.0.0.1:{port}: does it run\\?$"):
+    port = next(counted_from(0))
+    monkeypatch.setenv("TRADINGMESH_SIMULATOR_PORT", str(port))
+    with pytest.raises(TradingMeshError, match=rf"^no answer from a simulator at 127.0.0.1:{port}: does it run\?$"):
         command("show")
     monkeypatch.setenv("TRADINGMESH_SIMULATOR_PORT", "0")
-    with pytest.raises(ConfigError, match="^TRADINGMESH_SIMULATOR_PORT: "):
+    with pytest.raises(ConfigError, match=r"^TRADINGMESH_SIMULATOR_PORT: "):
         command("clear")

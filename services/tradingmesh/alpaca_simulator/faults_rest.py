@@ -43,8 +43,9 @@ class FaultsRest:
 
     async def show(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
         """The faults in force, and in `struck` how often each met something."""
-        spec = self._faults.spec.model_dump(mode="json", by_alias=True)
-        return answer({**spec, "struck": self._faults.struck})
+        spec = self._faults.spec
+        inject = [fault.model_dump(mode="json", by_alias=True, exclude_defaults=True) for fault in spec.inject]
+        return answer({"seed": spec.seed, "inject": inject, "struck": self._faults.struck})
 
     async def replace(self, request: web.Request) -> web.Response:
         """Takes a FaultsSpec; without a seed the present one stays. What does not fit changes nothing."""
