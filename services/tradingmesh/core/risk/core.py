@@ -263,6 +263,7 @@ class RiskCore:
     def _watch(self, now_ns: int, monotonic_ns: int | None) -> None:
         moved = self.state.breaker.observe(now_ns, monotonic_ns, self.state.loss())
         if moved is not None:
+            self.keep_marks()  # a restart must not see another loss than the one that moved it
             self._record(moved)
 
     def _ask(self, request: RiskCheckRequest, now_ns: int) -> Ask:
