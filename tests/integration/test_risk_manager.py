@@ -10,6 +10,7 @@ import pytest
 import yaml
 import zmq
 
+from tradingmesh.adapters.journal_sqlite import SqliteJournal
 from tradingmesh.adapters.zmq_market_data import MarketDataPublisher
 from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel, Component
@@ -85,13 +86,19 @@ class Mesh:
 
     def restart(self) -> None:
         """It ends without a word, and begins again."""
-        self.service._journal.close()
-        self.context.sockets.close()
+        self.abandon()
         self.start()
 
     def write_limits(self, changed: dict[str, Any], **spec: Any) -> None:
         """The mounted manifest changes, all at once as Kubernetes does it."""
         content = {
+    def abandon(self) -> None:
+        """It ends without a word: what it did not write is gone."""
+        journal = self.service._journal
+        assert isinstance(journal, SqliteJournal)
+        journal._live.close()
+        self.context.sockets.close()
+
             "apiVersion": "tradingmesh.io/v1alpha1",
             "kind": "TradingSystem",
             "metadata": {"name": "test"},
@@ -343,16 +350,55 @@ def test_what_could_not_be_written_is_never_told(mesh: Mesh, monkeypatch: pytest
 
     booked = mesh.desk.filled(mesh.signal("s"), "10", "100", ours=False)
     with monkeypatch.context() as disk:
-        disk.setattr(mesh.service._journal, "commit", fail)
+        disk.setattr(mesh.service._journal, "commit", _full)
         mesh.hand_in(0, booked)
         with pytest.raises(JournalError):
             mesh.run_until(lambda: mesh.processors[0].poll(0))
         with pytest.raises(JournalError):
             mesh.service.drain()
         assert not mesh.processors[0].poll(200)
-    mesh.service._journal._pending.clear()
-    mesh.restart()
+    mesh.abandon()
+    mesh.start()
     mesh.hand_in(0, booked)
     (answer,) = mesh.answers(0, 1)
     assert isinstance(answer, ReportApplied)
     assert not answer.duplicate
+
+
+def test_a_full_disk_stops_approvals_and_answers_until_there_is_room(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signals and orders are refused with the reason, fills unanswered, a halt holds; then all goes on by itself."""
+    signal = mesh.signal("s1")
+    assert isinstance(mesh.check(signal), Approved)
+    first, second = (mesh.desk.filled(mesh.signal("s"), "1", "100", ours=False) for _ in range(2))
+    with monkeypatch.context() as disk:
+        disk.setattr(mesh.service._journal, "commit", _full)
+        disk.setattr(mesh.service._journal, "flush", _full)
+        mesh.hand_in(0, first)
+        mesh.run_until(mesh.service.ready)
+        assert mesh.service.ready() == ["journal: no space left"]
+        for refused in (mesh.check(mesh.signal("s2")), mesh.check(signal, Stage.ORDER)):
+            assert isinstance(refused, Refused)
+            assert (refused.check, refused.reason) == (Check.JOURNAL, "journal: no space left")
+        for _ in range(3):
+            mesh.hand_in(0, first)
+            mesh.hand_in(1, second)
+        halted = mesh.command("halt")
+        assert halted.ok
+        assert "not on disk yet, so a restart would forget it: no space left" in halted.message
+        mesh.run_until(lambda: mesh.context.metrics.counter("reports_untaken", "").value == 6)
+        assert not any(processor.poll(0) for processor in mesh.processors)
+        assert mesh.context.metrics.snapshot()["gauges"]["journal_writable"][""] == 0
+    mesh.run_until(lambda: not mesh.service.ready())
+    assert [answer.symbol_sequence for answer in mesh.answers(0, 1)] == [1]
+    mesh.hand_in(1, second)
+    assert [answer.symbol_sequence for answer in mesh.answers(1, 1)] == [2]
+    assert mesh.command("resume").ok
+    assert isinstance(mesh.check(signal, Stage.ORDER), Approved)
+    mesh.restart()
+    assert mesh.service._core.state.ledger.position("IBM").quantity == 2
+
+
+def _full() -> None:
+    raise JournalError("no space left")

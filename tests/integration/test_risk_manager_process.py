@@ -143,8 +143,7 @@ def test_a_damaged_journal_stops_the_start(process: Process, tmp_path: Path) -> 
     """One line that names the file; nothing is decided on half a ledger."""
     process.kill(signal.SIGTERM)
     (journal,) = tmp_path.rglob("risk.journal")
-    for file in tmp_path.rglob("risk.journal*"):
-        file.unlink()  # with its write-ahead log, of which SQLite would make it whole again
+    journal.with_name("risk.journal-wal").unlink()  # of which SQLite would make it whole again
     journal.write_bytes(b"damaged" * 1_000)
     command = [sys.executable, "-m", "tradingmesh", "run", Component.RISK_MANAGER.value]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

@@ -12,6 +12,8 @@ class Check(StrEnum):
     """Every check, in the order they are made. A refusal names one of them."""
 
     REQUEST = "request"
+    JOURNAL = "journal"
+    """The journal cannot be written (a full disk, a database that is away): what is not kept is not approved."""
     FENCED = "fenced"
     TRADING_STATE = "trading-state"
     CIRCUIT_BREAKER = "circuit-breaker"

@@ -6,7 +6,7 @@ import zmq
 
 from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.contract import Channel
-from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckResponse, Stage
+from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckRequest, RiskCheckResponse, Stage
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.risk_manager.recorder import Recorder
@@ -48,6 +48,14 @@ class CheckDesk:
                 return
             self._answer(frames)
 
+    def _decide(self, request: RiskCheckRequest, now_ns: int) -> Decision:
+        """Refuses everything while the journal cannot be written: what is not kept must not be approved."""
+        if not self._recorder.problem:
+            decision = self._core.check(request, now_ns)
+            if request.stage is not Stage.ORDER or self._recorder.write():
+                return decision
+        return Refused(Check.JOURNAL, f"{Check.JOURNAL}: {self._recorder.problem}")
+
     def _answer(self, frames: list[bytes]) -> None:
         began_ns = time.perf_counter_ns()
         now_ns = self._now_ns()
@@ -59,9 +67,7 @@ class CheckDesk:
             decision: Decision = Refused(Check.REQUEST, f"{Check.REQUEST}: {error}")
         else:
             request_id, trace_id, flags = request.request_id, header.trace_id, header.flags
-            decision = self._core.check(request, now_ns)
-            if request.stage is Stage.ORDER:
-                self._recorder.write()
+            decision = self._decide(request, now_ns)
         latency_us = (time.perf_counter_ns() - began_ns) // 1_000
         response = RiskCheckResponse(request_id, decision, latency_us, now_ns)
         reply = self._sender.frames(response, now_ns, trace_id=trace_id, flags=flags)

@@ -85,7 +85,7 @@ class ControlDesk:
                 self._core.set_switch(SWITCHES[request.command])
         except InputError as error:
             return ControlResponse(ok=False, message=str(error), state=self.status())
-        self._recorder.write()
+        written = self._recorder.write()
         state = self._core.state
         message = (
             f"trading is {state.trading.value} (manifest {state.manifest_trading.value}, switch {state.switch.value}), "
@@ -93,5 +93,7 @@ class ControlDesk:
         )
         if state.flatten.active:
             message += f"; flatten {state.flatten.number} closes {state.flatten.symbol or 'every position'}"
+        if not written:
+            message += f"; not on disk yet, so a restart would forget it: {self._recorder.problem}"
         self._log.warning("command", command=request.command, reason=request.reason, now=message)
         return ControlResponse(ok=True, message=message, state=self.status())

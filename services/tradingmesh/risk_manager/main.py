@@ -4,26 +4,27 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from tradingmesh.adapters.journal_sqlite import SqliteJournal
+from tradingmesh.adapters.journals import open_journal
 from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber
 from tradingmesh.contract import Channel, Mode, TradingSystemSpec
 from tradingmesh.core.market import MarketEvent, Quote, Trade
 from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.risk.core import RiskCore
-from tradingmesh.core.risk.records import decode
 from tradingmesh.risk_manager.check_desk import CheckDesk
 from tradingmesh.risk_manager.control_desk import ControlDesk
 from tradingmesh.risk_manager.limits_file import LimitsFile
 from tradingmesh.risk_manager.recorder import Recorder
+from tradingmesh.risk_manager.recovery import recover
 from tradingmesh.risk_manager.report_desk import ReportDesk
 from tradingmesh.risk_manager.trading_desk import TradingDesk
 from tradingmesh.runtime.component import Context, Service
+from tradingmesh.runtime.journal_place import journal_place
 from tradingmesh.runtime.lag import watch
 
-JOURNAL = "risk.journal"
 ADVANCE_S = 0.1
 STATUS_S = 0.5
 RELOAD_S = 0.5
+COMPACT_S = 0.2
 _BREAKER_LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
@@ -34,33 +35,36 @@ class RiskManager:
         self._context = context
         self._now_ns = context.clock.now_ns
         self._core = core_of(context.spec)
-        self._journal = SqliteJournal(context.data_dir / JOURNAL)
-        self._core.restore(decode(entry.record) for entry in self._journal.recover())
-        self._recorder = Recorder(context, self._core, self._journal)
+        journal = self._journal = open_journal(journal_place(context.spec, context.settings, context.data_dir))
+        if journal.notice:
+            context.log.warning("the end of the journal is lost", lost=journal.notice)
+        self._recorder = Recorder(context, self._core, journal, recover(self._core, journal, context.log))
         self._limits = LimitsFile(context.settings.system_file, self._core, context.log)
         self._checks = CheckDesk(context, self._core, self._recorder)
-        self._reports = ReportDesk(context, self._core)
+        self._reports = ReportDesk(context, self._core, self._recorder)
         self._control = ControlDesk(context, self._core, self._checks, self._recorder)
-        self._trading = TradingDesk(context, self._core)
+        self._trading = TradingDesk(context, self._core, self._recorder)
         self._ticks = self._hear_ticks()
         self._received_ns = 0
         self._status = self._control.status()
         self._begin()
 
     def ready(self) -> list[str]:
-        """Not ready while the mounted manifest is wrong."""
-        return [self._limits.problem] if self._limits.problem else []
+        """Not ready while the mounted manifest is wrong, or the journal cannot be written."""
+        journal = self._recorder.problem
+        return [problem for problem in (self._limits.problem, journal and f"journal: {journal}") if problem]
 
     def status(self) -> dict[str, Any]:
         """The state of half a second ago at most: another thread asks, and must not touch the state itself."""
         return {**self._status, "limits_problem": self._limits.problem, "limits_reloads": self._limits.reloads}
 
     def drain(self) -> None:
-        """Books what has arrived and answers it; then all of the journal is on disk."""
+        """Books what has arrived and answers it; then all of the journal is on disk, and a snapshot at its end."""
         self._reports.drain()
         self._core.keep_marks()
         self._end_turn()
-        self._journal.commit()
+        if self._recorder.problem or not self._recorder.snapshot():
+            self._context.log.error("the journal ends without its last records", reason=self._recorder.problem)
 
     def _hear_ticks(self) -> MarketDataSubscriber:
         socket = self._context.sockets.sub(Channel.MARKET_DATA, self._context.spec.symbols)
@@ -75,6 +79,7 @@ class RiskManager:
         loop.every(ADVANCE_S, self._advance)
         loop.every(STATUS_S, self._refresh_status)
         loop.every(RELOAD_S, self._limits.reload_if_changed)
+        loop.every(COMPACT_S, self._recorder.compact)
         loop.after_turn(self._end_turn)
         state = self._core.state
         metrics.gauge("reservations", "Orders approved and not ended.", lambda: len(state.reservations))
@@ -101,8 +106,8 @@ class RiskManager:
             self._core.on_trade(event, received_ns)
 
     def _end_turn(self) -> None:
-        self._recorder.write()
-        self._reports.answer()
+        if self._recorder.end_turn():
+            self._reports.answer()
         self._trading.tell()
 
     def _refresh_status(self) -> None:

@@ -7,7 +7,8 @@ from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.fills import ReportAnswer
 from tradingmesh.core.risk.core import RiskCore
-from tradingmesh.core.risk.reports import HELD_MAX
+from tradingmesh.core.risk.reports import HELD_MAX, Handed, place_of
+from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.messages import BOOKED_REPORT, REPORT_ANSWER
 
@@ -24,9 +25,11 @@ class ReportDesk:
     is gone is dropped and counted: its report comes again and is answered as a duplicate.
     """
 
-    def __init__(self, context: Context, core: RiskCore) -> None:
+    def __init__(self, context: Context, core: RiskCore, recorder: Recorder) -> None:
+        self._context = context
         self._core = core
         self._now_ns = context.clock.now_ns
+        self._recorder = recorder
         self._socket = context.sockets.router(Channel.POSITIONS)
         self._sender = Sender(REPORT_ANSWER, context.settings.instance, context.epoch)
         self._waiting: dict[Place, set[bytes]] = {}
@@ -47,7 +50,16 @@ class ReportDesk:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._take(frames[0], frames[1:])
+            if self._recorder.problem:  # unanswered it comes again, when it can be kept
+                taken += 1
+                self._untaken.inc()
+                continue
+            try:
+                taken += self._take(asker, read_batch(frames))
+            except WireError as error:
+                taken += 1
+                self._malformed.inc()
+                self._context.log.warning("reports dropped", error=str(error))
 
     def answer(self) -> None:
         """Sends the answers of what was applied."""

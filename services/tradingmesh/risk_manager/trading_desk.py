@@ -9,6 +9,7 @@ from tradingmesh.core.checks import ApprovedSignal
 from tradingmesh.core.events import SignalApproved
 from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.core.risk.trading_status import trading_status
+from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.messages import APPROVED_SIGNAL
 
@@ -16,11 +17,15 @@ CLOSE_EVERY_S = 0.1
 
 
 class TradingDesk:
-    """`tell` is to be called at the end of a turn, when what was decided in it is on disk."""
+    """`tell` is to be called at the end of a turn, when what was decided in it is on disk.
 
-    def __init__(self, context: Context, core: RiskCore) -> None:
+    While the journal cannot be written, the state is told all the same, for it only withdraws; no order is handed over.
+    """
+
+    def __init__(self, context: Context, core: RiskCore, recorder: Recorder) -> None:
         self._context = context
         self._core = core
+        self._recorder = recorder
         self._clock = context.clock
         self._closing: list[ApprovedSignal] = []
         state = context.sockets.pub(Channel.TRADING_STATE)
@@ -37,11 +42,15 @@ class TradingDesk:
     def tell(self) -> None:
         """Tells the state where it changed, and hands over the closing orders of the turn."""
         self._state.tell(trading_status(self._core.state))
+        if self._recorder.problem:
+            return
         closing, self._closing = self._closing, []
         for approved in closing:
             self._hand_over(approved)
 
     def _close(self) -> None:
+        if self._recorder.problem:
+            return
         self._closing += self._core.closing_orders(self._clock.now_ns(), self._clock.monotonic_ns())
 
     def _hand_over(self, approved: ApprovedSignal) -> None:

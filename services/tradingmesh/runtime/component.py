@@ -88,8 +88,12 @@ class Service(Protocol):
 
 def run_component(component: Component, build: Callable[[Context], Service], settings: Settings) -> None:
     """Runs a component until SIGTERM or SIGINT. Raises `ConfigError` where it cannot start."""
-    settings = settings.model_copy(update={"instance": settings.instance or component.value})
     system = load_manifest(settings.system_file)
+    named = {
+        "instance": settings.instance or component.value,
+        "postgres_schema": settings.postgres_schema or system.metadata.name,
+    }
+    settings = settings.model_copy(update=named)
     log = configure(settings.log_level, component=component.value, instance=settings.instance)
     context = _context(component, settings, system.spec, log)
     loop, sockets = context.loop, context.sockets

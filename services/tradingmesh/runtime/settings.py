@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     simulator_port: Annotated[int, Field(ge=0, le=65535)] = 8900
     simulator_hold: bool = False
     control_token: SecretStr = SecretStr("")
+    postgres_url: SecretStr = SecretStr("")
+    postgres_schema: Annotated[str, Field(max_length=63)] = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     strategy_path: Path | None = None
     apca_api_key_id: str = Field(default="", validation_alias="APCA_API_KEY_ID")

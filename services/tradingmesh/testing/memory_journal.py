@@ -25,6 +25,8 @@ class MemoryJournal:
     A process that ends in a write leaves all of it or nothing.
     """
 
+    notice = ""
+
     def __init__(self, disk: MemoryDisk, step: Step) -> None:
         self._disk = disk
         self._step = step
