@@ -1,8 +1,11 @@
 """Faults in the manifest: what goes together is taken, what does not is one sentence that names the field."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tradingmesh.contract import FaultKind, FaultPlace, FaultSpec, FaultsSpec
 from tradingmesh.core.errors import ConfigError
@@ -82,3 +85,11 @@ def test_there_are_not_endlessly_many() -> None:
     """Each message is drawn for by every fault of its stream."""
     with pytest.raises(ConfigError, match=r"inject: List should have at most 32 items"):
         parsed({"inject": [FaultSpec(where=FaultPlace.REST, what=FaultKind.RESET).model_dump()] * 33})
+
+
+def test_the_readme_shows_faults_that_are_taken() -> None:
+    """What a reader copies works, and each place is in it."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (example,) = [text for text in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL) if "inject:" in text]
+    faults = parsed(yaml.safe_load(example)["broker"]["simulator"]["faults"])
+    assert {fault.where for fault in faults.inject} == set(FaultPlace)
