@@ -117,7 +117,7 @@ class Mesh:
                 request = peers.request()
                 self.asked.append(request.request_id)
                 peers.answer(request)
-            if peers.fills in ready:
+            while peers.reports_wait:
                 self._take(peers.report())
 
     def _take(self, report: Report) -> None:

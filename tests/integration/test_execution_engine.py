@@ -115,7 +115,7 @@ def test_signal_becomes_an_order_and_its_fills_reports(mesh: Mesh) -> None:
     assert (fill.trace_id, fill.reservation_id, fill.outbox_epoch) == (TRACE.hex(), "r-1", mesh.outbox.epoch)
     assert mesh.told() == [OrderPlaced]
     mesh.ack(fill)
-    mesh.ack(closed, aside=True)
+    mesh.ack(closed)
     mesh.run_until(lambda: not mesh.engine.status()["backlog"])
     mesh.run_until(lambda: not list(mesh.outbox.unacked()))
 

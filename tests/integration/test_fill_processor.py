@@ -9,6 +9,7 @@ import pytest
 import zmq
 
 from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.zmq_reports import Batch, BatchSender, read_batch
 from tradingmesh.contract import Channel, Component
 from tradingmesh.core.bus import Subscription
 from tradingmesh.core.events import ComponentError, OrderFilled, PositionOpened
@@ -23,10 +24,11 @@ from tradingmesh.core.fills import (
     ReportSetAside,
 )
 from tradingmesh.core.money import ZERO
+from tradingmesh.core.place import Place
 from tradingmesh.core.signal import Side
 from tradingmesh.fill_processor.main import FillProcessor, build
 from tradingmesh.runtime.component import Context
-from tradingmesh.wire.messages import BOOKED_REPORT, REPORT, REPORT_ANSWER
+from tradingmesh.wire.messages import BOOKED_REPORT, REPORT, REPORT_ACKS, REPORT_ANSWERS
 
 SPEC: dict[str, Any] = {"broker": {"commissionPerShare": "0.005"}}
 TRACE = bytes(range(16))
@@ -56,8 +58,8 @@ class Mesh:
             assert isinstance(processor, FillProcessor)
             self.processors.append(processor)
         self.events: Subscription = self.contexts[0].events.bus.subscribe(OrderFilled, PositionOpened, ComponentError)
-        self._sender = Sender(REPORT, "engine", 7)
-        self._answers = Sender(REPORT_ANSWER, "risk", 7)
+        self._sender = BatchSender("engine", "fills", 7)
+        self._answers = Sender(REPORT_ANSWERS, "risk", 7)
 
     def start_risk(self) -> None:
         self.risk = self._risk_context.sockets.router(Channel.POSITIONS)
@@ -68,21 +70,39 @@ class Mesh:
 
     def push(self, *reports: Report) -> None:
         for report in reports:
-            self.fills.send_multipart(self._sender.frames(report, 1, trace_id=TRACE))
+            self.push_together([report])
 
-    def booked(self) -> tuple[bytes, BookedReport]:
+    def push_together(self, reports: list[Report], kind: int = REPORT.kind) -> None:
+        place = Place(7, "IBM", reports[0].symbol_sequence)
+        self.push_raw(place, [REPORT.encode(report) for report in reports], kind)
+
+    def push_raw(self, first: Place, payloads: list[bytes], kind: int = REPORT.kind) -> None:
+        self.fills.send_multipart(self._sender.frames(kind, first, payloads, 1, TRACE))
+
+    def handed(self) -> tuple[bytes, Batch]:
         self.run_until(lambda: self.risk.poll(0))
         identity, *frames = self.risk.recv_multipart()
-        header, booked = read(BOOKED_REPORT, frames)
-        assert header.trace_id == TRACE
-        return identity, booked
+        batch = read_batch(frames)
+        assert batch.header.trace_id == TRACE
+        return identity, batch
 
-    def answer(self, identity: bytes, answer: ReportAnswer) -> None:
-        self.risk.send_multipart([identity, *self._answers.frames(answer, 1)])
+    def booked(self) -> tuple[bytes, BookedReport]:
+        identity, batch = self.handed()
+        assert batch.header.kind == BOOKED_REPORT.kind
+        (payload,) = batch.payloads
+        return identity, BOOKED_REPORT.decode(payload)
 
-    def ack(self) -> ReportAnswer:
+    def answer(self, identity: bytes, *answers: ReportAnswer) -> None:
+        self.risk.send_multipart([identity, *self._answers.frames(list(answers), 1)])
+
+    def acks_of_one_message(self) -> list[Place]:
         self.run_until(lambda: self.acks.poll(0))
-        return read(REPORT_ANSWER, self.acks.recv_multipart())[1]
+        return read(REPORT_ACKS, self.acks.recv_multipart())[1]
+
+    def ack(self) -> int:
+        (place,) = self.acks_of_one_message()
+        assert place[:2] == (7, "IBM")
+        return place.symbol_sequence
 
 
 def applied(sequence: int = 1, *, duplicate: bool = False) -> ReportApplied:
@@ -110,7 +130,7 @@ def test_fill_is_valued_applied_told_and_acknowledged(mesh: Mesh) -> None:
     )
     assert not mesh.acks.poll(20)
     mesh.answer(identity, applied())
-    assert mesh.ack() == applied()
+    assert mesh.ack() == 1
     assert [type(event) for event in mesh.events.drain()] == [OrderFilled, PositionOpened]
 
 
@@ -120,7 +140,7 @@ def test_end_of_an_order_goes_through(mesh: Mesh) -> None:
     identity, booked = mesh.booked()
     assert booked.cash_impact == 0
     mesh.answer(identity, applied(2))
-    assert mesh.ack() == applied(2)
+    assert mesh.ack() == 2
     assert list(mesh.events.drain()) == []
 
 
@@ -129,21 +149,20 @@ def test_repetition_is_acknowledged_and_not_told_again(mesh: Mesh) -> None:
     mesh.push(fill())
     identity, _ = mesh.booked()
     mesh.answer(identity, applied(duplicate=True))
-    assert mesh.ack() == applied(duplicate=True)
+    assert mesh.ack() == 1
     assert list(mesh.events.drain()) == []
 
 
 def test_poison_goes_on_to_be_set_aside(mesh: Mesh) -> None:
-    """A report that cannot be valued is not dropped here: the risk manager keeps it, and it is alarmed."""
+    """A report that cannot be valued is not dropped here: the risk manager keeps it, and tells of it."""
     mesh.push(fill(price=Decimal(-1)))
     identity, booked = mesh.booked()
     assert (booked.cash_impact, booked.report.body) == (ZERO, fill(price=Decimal(-1)).body)
     aside = ReportSetAside(7, "IBM", 1, "price -1 is not above 0")
     mesh.answer(identity, aside)
-    assert mesh.ack() == aside
-    (event,) = mesh.events.drain()
-    assert isinstance(event, ComponentError)
-    assert "price -1 is not above 0" in event.error
+    assert mesh.ack() == 1
+    assert mesh.processors[0].status()["set_aside"] == 1
+    assert list(mesh.events.drain()) == []
 
 
 def test_without_a_risk_manager_reports_are_left_to_come_again(
@@ -159,7 +178,7 @@ def test_without_a_risk_manager_reports_are_left_to_come_again(
     mesh.push(fill())
     identity, _ = mesh.booked()
     mesh.answer(identity, applied())
-    assert mesh.ack() == applied()
+    assert mesh.ack() == 1
 
 
 def test_outstanding_is_bounded(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +213,7 @@ def test_several_share_the_work(make_context: MakeContext, until: Callable[..., 
         mesh.run_until(lambda: mesh.risk.poll(0))
         identity, booked = mesh.booked()
         mesh.answer(identity, applied(booked.report.symbol_sequence))
-        assert mesh.ack() == applied(booked.report.symbol_sequence)
+        assert mesh.ack() == booked.report.symbol_sequence
         assert sent < 1_000
     assert sum(one.status()["applied"] for one in mesh.processors) == sent
 
@@ -215,4 +234,4 @@ def test_drain_waits_for_the_answers_that_are_out(mesh: Mesh) -> None:
     mesh.contexts[0].loop.after(0.05, lambda: mesh.answer(identity, applied()))
     mesh.processors[0].drain()
     assert mesh.acks.poll(1_000)
-    assert mesh.ack() == applied()
+    assert mesh.ack() == 1

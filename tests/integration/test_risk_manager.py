@@ -13,12 +13,15 @@ import zmq
 from tradingmesh.adapters.journal_sqlite import SqliteJournal
 from tradingmesh.adapters.zmq_market_data import MarketDataPublisher
 from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.zmq_reports import BatchSender
 from tradingmesh.contract import Channel, Component
 from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckRequest, Stage
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.events import CircuitBreakerReset, CircuitBreakerTripped
 from tradingmesh.core.fills import BookedReport, ReportAnswer, ReportApplied
 from tradingmesh.core.market import Quote
+from tradingmesh.core.place import Place
+from tradingmesh.core.risk.reports import place_of
 from tradingmesh.core.signal import Side, Signal
 from tradingmesh.risk_manager.main import RiskManager, build
 from tradingmesh.runtime.component import Context
@@ -29,7 +32,7 @@ from tradingmesh.wire.messages import (
     BOOKED_REPORT,
     CONTROL_REQUEST,
     CONTROL_RESPONSE,
-    REPORT_ANSWER,
+    REPORT_ANSWERS,
     RISK_CHECK_REQUEST,
     RISK_CHECK_RESPONSE,
     ControlRequest,
@@ -71,7 +74,7 @@ class Mesh:
         self.desk = RiskDesk()
         self._asks = Sender(RISK_CHECK_REQUEST, "asker", 1)
         self._commands = Sender(CONTROL_REQUEST, "person", 1)
-        self._reports = Sender(BOOKED_REPORT, "processor", 1)
+        self._reports = BatchSender("processor", "positions", 1)
         self.start()
 
     def start(self) -> None:
@@ -149,14 +152,19 @@ class Mesh:
 
     def hand_in(self, processor: int, booked: BookedReport) -> None:
         """A fill processor hands in a report."""
-        self.processors[processor].send_multipart(self._reports.frames(booked, self.now_ns()))
+        self.hand_in_raw(processor, place_of(booked), [BOOKED_REPORT.encode(booked)])
+
+    def hand_in_raw(self, processor: int, first: Place, payloads: list[bytes]) -> None:
+        """The bytes of some reports that follow each other."""
+        frames = self._reports.frames(BOOKED_REPORT.kind, first, payloads, self.now_ns())
+        self.processors[processor].send_multipart(frames)
 
     def answers(self, processor: int, count: int) -> list[ReportAnswer]:
         """What that processor is answered."""
         found: list[ReportAnswer] = []
         while len(found) < count:
             self.run_until(lambda: self.processors[processor].poll(0))
-            found.append(read(REPORT_ANSWER, self.processors[processor].recv_multipart())[1])
+            found += read(REPORT_ANSWERS, self.processors[processor].recv_multipart())[1]
         return found
 
 

@@ -15,16 +15,18 @@ import yaml
 import zmq
 from typer.testing import CliRunner
 
-from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.zmq_messages import read
+from tradingmesh.adapters.zmq_reports import BatchSender
 from tradingmesh.adapters.zmq_sockets import SocketFactory
 from tradingmesh.cli.control import ask, register
 from tradingmesh.contract import Channel, Component
 from tradingmesh.core.errors import TradingMeshError
-from tradingmesh.core.fills import BookedReport, ReportApplied
+from tradingmesh.core.fills import BookedReport, ReportAnswer, ReportApplied
+from tradingmesh.core.risk.reports import place_of
 from tradingmesh.core.signal import Side
 from tradingmesh.runtime.settings import Settings, load_manifest
 from tradingmesh.testing.risk_desk import RiskDesk
-from tradingmesh.wire.messages import BOOKED_REPORT, REPORT_ANSWER, ControlRequest
+from tradingmesh.wire.messages import BOOKED_REPORT, REPORT_ANSWERS, ControlRequest
 
 pytestmark = pytest.mark.processes
 ANSWER_MS = 10_000
@@ -44,7 +46,8 @@ class Process:
             monkeypatch.setenv(f"TRADINGMESH_{name}", str(value))
         self._sockets = SocketFactory(Component.FILL_PROCESSOR, load_manifest(file).spec.endpoints, ipc_dir=folder)
         self.dealer = self._sockets.dealer(Channel.POSITIONS)
-        self._sender = Sender(BOOKED_REPORT, "processor", 1)
+        self._sender = BatchSender("processor", "positions", 1)
+        self._answers: list[ReportAnswer] = []
         self._log = (folder / "log").open("wb")
         self.start()
 
@@ -62,12 +65,15 @@ class Process:
     def hand_in(self, booked: BookedReport) -> None:
         """Sends a report; waits until the link is there."""
         assert self.dealer.poll(ANSWER_MS, zmq.POLLOUT)
-        self.dealer.send_multipart(self._sender.frames(booked, 0))
+        frames = self._sender.frames(BOOKED_REPORT.kind, place_of(booked), [BOOKED_REPORT.encode(booked)], 0)
+        self.dealer.send_multipart(frames)
 
     def answer(self) -> ReportApplied:
         """The next answer."""
-        assert self.dealer.poll(ANSWER_MS)
-        found = read(REPORT_ANSWER, self.dealer.recv_multipart())[1]
+        if not self._answers:
+            assert self.dealer.poll(ANSWER_MS)
+            self._answers += read(REPORT_ANSWERS, self.dealer.recv_multipart())[1]
+        found = self._answers.pop(0)
         assert isinstance(found, ReportApplied)
         return found
 

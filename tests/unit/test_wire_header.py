@@ -108,12 +108,12 @@ def test_kinds_and_flags_are_what_others_rely_on() -> None:
         "APPROVED_SIGNAL": 12,
         "REPORT": 13,
         "BOOKED_REPORT": 14,
-        "REPORT_ANSWER": 15,
         "SYSTEM_EVENT": 16,
         "CONTROL_REQUEST": 17,
         "CONTROL_RESPONSE": 18,
         "POISON_REPORT": 19,
         "REPORT_ANSWERS": 20,
         "REPORT_ACKS": 21,
+        "TRADING_STATUS": 22,
     }
     assert (FLAG_SNAPSHOT, FLAG_SAMPLED) == (1, 2)

@@ -4,134 +4,189 @@ Pattern: transactional outbox. `save` and `put` collect; `commit` writes all of 
 fsync for whatever a turn of the loop brought). WAL and synchronous=FULL: a commit that returned survives a kill and a
 power cut (sqlite.org/pragma.html).
 
-Nothing is deleted. An acknowledged report is only marked: the broker may be asked for fills far back, and the file
-itself refuses a `fill_id`, or an order's cumulative quantity, twice. Orders must be kept on record anyway.
+Nothing is deleted. What is acknowledged is a number a symbol: the broker may be asked for fills far back, and the file
+itself refuses a fill's id, or its cumulative quantity, twice for one order. Orders must be kept on record anyway.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 import msgspec
 
+from tradingmesh.adapters.outbox_schema import opened
+from tradingmesh.core.checks import Writer
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import Fill, Report
+from tradingmesh.core.orders.acked import AckedLine
 from tradingmesh.core.orders.record import Order
 from tradingmesh.core.orders.reports import fill_keys
+from tradingmesh.core.place import Place
 from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS
+from tradingmesh.wire.messages import REPORT
 
 T = TypeVar("T")
-SCHEMA_VERSION = 1
-_LOCK_WAIT_S = 2.0
 RECENT_NS = SIGNAL_HORIZON_NS
 """No signal is valid for longer: one whose order was saved before that is refused for its age."""
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE orders (
-    client_order_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, closed INTEGER NOT NULL, body BLOB NOT NULL,
-    checksum INTEGER NOT NULL, saved_ns INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX orders_by_id ON orders (order_id);
-CREATE INDEX orders_open ON orders (client_order_id) WHERE closed = 0;
-CREATE TABLE reports (
-    symbol TEXT NOT NULL, sequence INTEGER NOT NULL, client_order_id TEXT NOT NULL, fill_id TEXT, cumulative TEXT,
-    acked INTEGER NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL, put_ns INTEGER NOT NULL,
-    PRIMARY KEY (symbol, sequence)
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX reports_by_fill ON reports (fill_id);
-CREATE UNIQUE INDEX reports_by_progress ON reports (client_order_id, cumulative);
-CREATE INDEX reports_unacked ON reports (symbol, sequence) WHERE acked = 0;
-CREATE TABLE sequences (symbol TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
-"""
 _SAVE = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (client_order_id) DO UPDATE SET
     order_id = excluded.order_id, closed = excluded.closed, body = excluded.body,
     checksum = excluded.checksum, saved_ns = excluded.saved_ns"""
-_PUT = "INSERT INTO reports VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)"
-_COUNT = "INSERT INTO sequences VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET last = excluded.last"
+_PUT = """INSERT INTO reports (symbol, sequence, client_order_id, fill_id, cumulative, body, checksum, put_ns, aside)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_COUNT = """INSERT INTO sequences VALUES (?, ?, ?) ON CONFLICT (symbol) DO UPDATE SET
+    last = excluded.last, acked = excluded.acked"""
+_NUMBER = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+_HOLD = "INSERT OR REPLACE INTO holdings VALUES (?, ?)"
 _FIND = "SELECT body, checksum FROM orders WHERE client_order_id = :client OR (order_id = :order AND :order <> '')"
-_FILLS_OF = "SELECT body, checksum FROM reports WHERE client_order_id = ? AND fill_id IS NOT NULL"
-_ACK = "UPDATE reports SET acked = 1 WHERE symbol = ? AND sequence = ? AND acked = 0"
+_FILLS_OF = "SELECT body, checksum FROM reports WHERE client_order_id = ? AND fill_id IS NOT NULL AND aside IS NULL"
+_REPEATED = """SELECT 1 FROM reports WHERE client_order_id = ? AND aside IS NULL AND (fill_id = ? OR cumulative = ?)"""
+_UNACKED = """SELECT r.symbol, r.sequence, r.body, r.checksum, r.aside FROM reports r JOIN sequences s USING (symbol)
+    WHERE r.sequence > s.acked ORDER BY r.symbol, r.sequence"""
 
 _encode = msgspec.msgpack.Encoder().encode
 _order_of = msgspec.msgpack.Decoder(Order).decode
 _report_of = msgspec.msgpack.Decoder(Report).decode
-Statement = tuple[str, tuple[object, ...]]
 Row = tuple[bytes, int]
+
+
+class Parcel(NamedTuple):
+    """A report to deliver, in the bytes that disk and wire have. With a reason `aside`, it must not take effect."""
+
+    place: Place
+    payload: bytes
+    aside: str | None = None
+    trace_id: str = ""
+
+
+class _Row(NamedTuple):
+    symbol: str
+    sequence: int
+    client_order_id: str
+    fill_id: str | None
+    cumulative: str | None
+    body: bytes
+    checksum: int
+    put_ns: int
+    aside: str | None = None
 
 
 class Outbox:
     """Orders, and reports until they are acknowledged. Use it from one thread."""
 
     def __init__(self, path: Path, now_ns: int) -> None:
-        """Opens the file, or makes it: its `epoch` is fixed then. Raises `JournalError` where it cannot be trusted."""
+        """Opens the file, or makes it: its `epoch` is fixed then. Raises `JournalError` where it cannot be trusted.
+
+        `writer` is this life of it, of a higher epoch than any before, which is on disk when this returns.
+        """
         self._path = path
-        self._waiting: list[Statement] = []
-        try:
-            self._db = _open(path, now_ns)
-        except sqlite3.Error as error:
-            raise JournalError(f"{path}: {error}: another execution engine has it, or it is damaged") from None
+        self._saves: dict[str, tuple[object, ...]] = {}
+        self._puts: list[_Row] = []
+        self._traces: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._held: dict[str, str] = {}
+        self._moved: set[str] = set()
+        self._db = opened(path, now_ns)
         self.epoch = self.number("epoch")
+        last_writer = self.number("writer_epoch")
+        self.writer = Writer(self.epoch, max(now_ns // 1_000_000, last_writer + 1))
+        self.restarted = last_writer > 0
+        rows = self._db.execute("SELECT symbol, last, acked FROM sequences").fetchall()
+        self._lasts: dict[str, int] = {symbol: last for symbol, last, _ in rows}
+        self._acked: dict[str, AckedLine] = {symbol: AckedLine(acked) for symbol, _, acked in rows}
         self._older: set[str] = set()
         self._recent = self._saved_since(now_ns - RECENT_NS)
+        self.set_number("writer_epoch", self.writer.epoch)
+        self.commit()
 
     @property
     def waiting(self) -> int:
-        """How many changes the next `commit` has to write."""
-        return len(self._waiting)
+        """How many rows the next `commit` has to write."""
+        return len(self._saves) + len(self._puts) + len(self._moved) + len(self._numbers) + len(self._held)
+
+    @property
+    def reports_waiting(self) -> bool:
+        """Whether the next `commit` has reports to write, which are to be delivered then."""
+        return bool(self._puts)
 
     def save(self, order: Order, now_ns: int) -> None:
         """Keeps the order as it is."""
         key, body = order.client_order_id, _encode(order)
         self._recent.add(key)
-        self._waiting.append((_SAVE, (key, order.order_id, int(order.closed), body, crc32(body), now_ns)))
+        self._saves[key] = (key, order.order_id, int(order.closed), body, crc32(body), now_ns)
 
     def put(self, report: Report, now_ns: int) -> None:
-        """Takes a report, unacknowledged."""
-        told, number, body = report.body, report.symbol_sequence, _encode(report)
-        keys = fill_keys(told.fill_id, told.cumulative_quantity) if isinstance(told, Fill) else (None, None)
-        row = (told.symbol, number, told.client_order_id, *keys, body, crc32(body), now_ns)
-        self._waiting.append((_PUT, row))
-        self._waiting.append((_COUNT, (told.symbol, number)))
+        """Takes a report, unacknowledged; the next `commit` gives it back, to be delivered."""
+        told, number, body = report.body, report.symbol_sequence, REPORT.encode(report)
+        fill_id, progress = (
+            fill_keys(told.fill_id, told.cumulative_quantity) if isinstance(told, Fill) else (None, None)
+        )
+        row = _Row(told.symbol, number, told.client_order_id, fill_id, progress, body, crc32(body), now_ns)
+        self._puts.append(row)
+        self._traces.append(report.trace_id)
+        self._lasts[told.symbol] = number
+        self._moved.add(told.symbol)
 
     def ack(self, symbol: str, sequence: int) -> None:
         """The report was applied or set aside: it will not be sent again."""
-        self._waiting.append((_ACK, (symbol, sequence)))
+        line = self._acked.get(symbol)
+        if line is None:
+            line = self._acked[symbol] = AckedLine()
+        if line.ack(sequence):
+            self._moved.add(symbol)
+
+    def hold(self, amounts: Mapping[str, Decimal]) -> None:
+        """Keeps what the account should hold of these."""
+        self._held.update((symbol, str(amount)) for symbol, amount in amounts.items())
+
+    def holdings(self) -> dict[str, Decimal]:
+        """What the account should hold of each symbol; empty before the first contact."""
+        return {symbol: Decimal(amount) for symbol, amount in self._db.execute("SELECT * FROM holdings")}
 
     def set_number(self, name: str, value: int) -> None:
         """Keeps a number under a name."""
-        self._waiting.append(("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value)))
+        self._numbers[name] = value
 
-    def commit(self) -> None:
-        """Writes all that was collected, or none of it: then it raises `JournalError`, and may be called again."""
-        if not self._waiting:
-            return
+    def commit(self) -> list[Parcel]:
+        """Writes all that was collected, or none of it: then it raises `JournalError`, and may be called again.
+
+        Returns the reports that were written, in order. One that repeats a fill of its order is set aside: it keeps its
+        place, and must not take effect.
+        """
+        if not self.waiting:
+            return []
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            for statement, row in self._waiting:
-                self._db.execute(statement, row)
-            self._db.execute("COMMIT")
+            try:
+                self._write()
+            except sqlite3.IntegrityError:
+                self._set_aside_repeated()
+                self._write()
         except sqlite3.Error as error:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
             raise JournalError(f"{self._path}: cannot write: {error}") from None
-        self._waiting.clear()
+        parcels = [
+            Parcel(Place(self.epoch, row.symbol, row.sequence), row.body, row.aside, trace_id)
+            for row, trace_id in zip(self._puts, self._traces, strict=True)
+        ]
+        for written in (self._saves, self._puts, self._traces, self._numbers, self._held, self._moved):
+            written.clear()
+        return parcels
 
     def number(self, name: str) -> int:
         """The number kept under a name; 0 where there is none."""
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return int(row[0]) if row else 0
 
-    def unacked(self) -> Iterator[Report]:
+    def unacked(self) -> Iterator[Parcel]:
         """The reports not acknowledged, by symbol and sequence."""
-        query = "SELECT body, checksum FROM reports WHERE acked = 0 ORDER BY symbol, sequence"
-        return (self._decoded(_report_of, row) for row in self._db.execute(query))
+        for symbol, number, *row, aside in self._db.execute(_UNACKED):
+            yield Parcel(Place(self.epoch, symbol, number), self._whole((row[0], row[1])), aside)
 
     def sequences(self) -> dict[str, int]:
         """The last sequence number of each symbol."""
-        return dict(self._db.execute("SELECT symbol, last FROM sequences"))
+        return dict(self._lasts)
 
     def open_orders(self) -> list[tuple[Order, list[str]]]:
         """The orders that are not closed, each with the keys of its booked fills."""
@@ -169,45 +224,47 @@ class Outbox:
         fills = [body for body in reports if isinstance(body, Fill)]
         return order, [key for fill in fills for key in fill_keys(fill.fill_id, fill.cumulative_quantity)]
 
+    def _write(self) -> None:
+        db = self._db
+        counts = [(symbol, self._lasts.get(symbol, 0), self._acked_of(symbol)) for symbol in self._moved]
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.executemany(_SAVE, self._saves.values())
+            db.executemany(_PUT, self._puts)
+            db.executemany(_COUNT, counts)
+            db.executemany(_NUMBER, self._numbers.items())
+            db.executemany(_HOLD, self._held.items())
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+
+    def _acked_of(self, symbol: str) -> int:
+        line = self._acked.get(symbol)
+        return line.last if line is not None else 0
+
+    def _set_aside_repeated(self) -> None:
+        """What the file refuses would hold up every later commit: a fill that its order had already is set aside."""
+        seen: set[tuple[str, str | None]] = set()
+        for index, row in enumerate(self._puts):
+            keys = {(row.client_order_id, row.fill_id), (row.client_order_id, row.cumulative)}
+            asked = (row.client_order_id, row.fill_id, row.cumulative)
+            if row.fill_id is not None and (keys & seen or self._db.execute(_REPEATED, asked).fetchone()):
+                reason = f"fill {row.fill_id}, cumulative {row.cumulative}: order {row.client_order_id} had it already"
+                self._puts[index] = row._replace(aside=reason)
+            elif row.fill_id is not None:
+                seen |= keys
+
     def _decoded(self, decode: Callable[[bytes], T], row: Row) -> T:
-        body, checksum = row
-        if crc32(body) != checksum:
-            raise JournalError(f"{self._path}: a record is damaged: its checksum does not fit")
+        body = self._whole(row)
         try:
             return decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise JournalError(f"{self._path}: a record cannot be read: {error}") from None
 
-
-def _open(path: Path, now_ns: int) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_WAIT_S)
-    try:
-        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "cache_size = -4096"):
-            db.execute(f"PRAGMA {pragma}")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            _create(db, now_ns // 1_000_000)
-        problem = _problem(db, version or SCHEMA_VERSION)
-    except sqlite3.Error:
-        db.close()
-        raise
-    if problem:
-        db.close()
-        raise JournalError(f"{path}: {problem}")
-    return db
-
-
-def _create(db: sqlite3.Connection, epoch_ms: int) -> None:
-    db.execute("BEGIN EXCLUSIVE")
-    for statement in _SCHEMA.split(";"):
-        db.execute(statement)
-    db.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch_ms,))
-    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    db.execute("COMMIT")
-
-
-def _problem(db: sqlite3.Connection, version: int) -> str:
-    if version != SCHEMA_VERSION:
-        return f"version {version} of the outbox; this program knows {SCHEMA_VERSION}"
-    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    return "" if verdict == "ok" else f"damaged: {verdict}"
+    def _whole(self, row: Row) -> bytes:
+        body, checksum = row
+        if crc32(body) != checksum:
+            raise JournalError(f"{self._path}: a record is damaged: its checksum does not fit")
+        return body

@@ -77,6 +77,11 @@ class _Link:
             self.peer = self._peers.pop(value, self.peer)
         self.given_up = bool(self.address) and not event & _GOING_ON
 
+    @property
+    def peer_count(self) -> int:
+        """How many connected to where it is bound."""
+        return len(self._peers)
+
     def connect_again(self) -> None:
         with suppress(zmq.ZMQError):  # libzmq has let go of the address by itself
             self.socket.disconnect(self.address)
@@ -95,6 +100,13 @@ class Links:
     def watch(self, socket: zmq.Socket[bytes], channel: Channel, address: str = "") -> None:
         """From now on; `address` is what the socket is about to connect to."""
         self._links.append(_Link(socket, channel, address))
+
+    def peer_count(self, channel: Channel) -> int:
+        """How many are connected to where a channel is bound; a hung one too, and a half-open one until it is found."""
+        links = [link for link in self._links if link.channel is channel]
+        for link in links:
+            link.listen()
+        return sum(link.peer_count for link in links)
 
     def tend(self, metrics: Metrics) -> list[Loss]:
         """Counts and returns what was lost; connects again what was given up before the last call, and is so still."""

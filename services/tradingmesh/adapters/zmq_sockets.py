@@ -102,6 +102,10 @@ class SocketFactory:
         host = self._bind_host if bind else self._hosts.get(CHANNELS[channel].binder, "127.0.0.1")
         return f"tcp://{host}:{port}"
 
+    def peer_count(self, channel: Channel) -> int:
+        """How many are connected to a channel that is bound here, as far as the sockets know."""
+        return self.links.peer_count(channel)
+
     def close(self) -> None:
         """Closes every socket; each lingers as long as its channel allows."""
         self.links.close()

@@ -1,27 +1,48 @@
 """Reports on their way out: pushed once they are on disk, pushed again until a fill processor acknowledges them.
 
 A PUSH socket promises nothing (what is queued for a killed peer is lost), so the promise is made here: at least once.
+It gives each message to the next of its peers, in turn, and does not know one that hangs from one that works. So what
+is pushed again is pushed once for every peer: so many in a row reach each of them, and who works makes it take effect.
+
 At most `WINDOW` reports are outstanding; the others wait their turn, so that a slow consumer is not sent everything
-twice.
+twice. Reports of one symbol that follow each other travel together.
 """
 
 from collections import deque
+from itertools import islice
 
 import zmq
 
-from tradingmesh.adapters.outbox_sqlite import Outbox
-from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.outbox_sqlite import Outbox, Parcel
+from tradingmesh.adapters.zmq_messages import read
+from tradingmesh.adapters.zmq_reports import BATCH_MAX, BatchSender
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
-from tradingmesh.core.fills import Report
+from tradingmesh.core.events import ComponentError
+from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import NO_TRACE
-from tradingmesh.wire.messages import REPORT, REPORT_ANSWER
+from tradingmesh.wire.messages import POISON_REPORT, REPORT, REPORT_ACKS
 
 WINDOW = 1_000
 TURN_MAX = 1_000
+COPIES_MAX = 8
+"""So many copies of a report are pushed at once; the next time the turn begins with another peer."""
+STUCK_AFTER = 20
+"""A report that was pushed more often than that without an ack needs somebody to look at it."""
 _NS_PER_MS = 1_000_000
-Key = tuple[str, int]
+
+
+class _Sent:
+    """A parcel that is outstanding: when it was pushed first, when it is to be pushed again, how often it was."""
+
+    __slots__ = ("due_ns", "first_ns", "parcel", "times")
+
+    def __init__(self, parcel: Parcel, now_ns: int) -> None:
+        self.parcel = parcel
+        self.first_ns = now_ns
+        self.due_ns = 0
+        self.times = 0
 
 
 class Delivery:
@@ -31,70 +52,163 @@ class Delivery:
         self._context = context
         self._outbox = outbox
         self._redeliver_ns = context.spec.endpoints.fills.redeliver_after_ms * _NS_PER_MS
-        self._waiting: deque[Report] = deque(outbox.unacked())
-        self._outstanding: dict[Key, tuple[int, Report]] = {}
+        self._waiting: dict[str, deque[Parcel]] = {}
+        self._waiting_count = 0
+        self._outstanding: dict[Place, _Sent] = {}
+        self._stuck: set[Place] = set()
         self._fills = context.sockets.push(Channel.FILLS)
         self._acks = context.sockets.pull(Channel.FILL_ACKS)
-        self._sender = Sender(REPORT, context.settings.instance, context.epoch)
+        self._sender = BatchSender(context.settings.instance, Channel.FILLS, context.epoch)
+        self._meter(context)
+        context.loop.on_readable(self._acks, self.take_acks)
+        for parcel in outbox.unacked():
+            self.add(parcel)
+
+    def _meter(self, context: Context) -> None:
         counter = context.metrics.counter
         self.pushed = counter("reports_pushed", "Reports pushed to the fill processors, repetitions included.")
         self.redelivered = counter("reports_redelivered", "Reports pushed again because no ack came in time.")
         self.acked = counter("reports_acked", "Reports acknowledged.")
         self._foreign = counter("acks_foreign", "Acks of reports that were not outstanding.")
         self._malformed = counter("malformed_dropped", "Unreadable messages, dropped.", channel=Channel.FILL_ACKS)
-        context.metrics.gauge("outbox_backlog", "Reports not acknowledged yet.", lambda: self.backlog)
-        context.loop.on_readable(self._acks, self.take_acks)
+        self._latency = context.metrics.latency("report_ack")
+        self._late = context.metrics.latency("redelivery")
+        gauge = context.metrics.gauge
+        gauge("outbox_backlog", "Reports not acknowledged yet.", lambda: self.backlog)
+        gauge("reports_stuck", f"Reports pushed more than {STUCK_AFTER} times.", lambda: len(self._stuck))
 
     @property
     def backlog(self) -> int:
         """How many reports are not acknowledged."""
-        return len(self._waiting) + len(self._outstanding)
+        return self._waiting_count + len(self._outstanding)
 
-    def add(self, report: Report) -> None:
+    @property
+    def stuck(self) -> int:
+        """How many reports were pushed more than `STUCK_AFTER` times."""
+        return len(self._stuck)
+
+    def add(self, parcel: Parcel) -> None:
         """Takes a report that is on disk."""
-        self._waiting.append(report)
+        self._waiting.setdefault(parcel.place.symbol, deque()).append(parcel)
+        self._waiting_count += 1
 
     def push(self, now_ns: int) -> None:
         """Pushes what is overdue, then what waits, as far as the socket and the window take it."""
-        while self._outstanding:
-            key, (due_ns, report) = next(iter(self._outstanding.items()))
-            if due_ns > now_ns or not self._send(report):
+        if self._outstanding:
+            self._push_again(now_ns)
+        while self._waiting:
+            room = min(BATCH_MAX, WINDOW - len(self._outstanding))
+            if room < 1 or not self._push_next(room, now_ns):
+                return
+
+    def _push_again(self, now_ns: int) -> None:
+        copies = 0
+        while batch := self._overdue(now_ns):
+            copies = copies or min(COPIES_MAX, max(1, self._context.sockets.peer_count(Channel.FILLS)))
+            if not self._send([sent.parcel for sent in batch], copies):
+                return
+            self.redelivered.inc(len(batch))
+            for sent in batch:
+                self._await(sent, now_ns)
+                if sent.times == STUCK_AFTER + 1:
+                    self._stick(sent.parcel.place)
+
+    def _overdue(self, now_ns: int) -> list[_Sent]:
+        """The reports that are due first, as many as can travel together: they stand in the order of being due."""
+        batch: list[_Sent] = []
+        for sent in islice(self._outstanding.values(), BATCH_MAX):
+            if sent.due_ns > now_ns or (batch and not _follows(batch[-1].parcel, sent.parcel)):
                 break
-            del self._outstanding[key]
-            self._outstanding[key] = (now_ns + self._redeliver_ns, report)
-            self.redelivered.inc()
-        while self._waiting and len(self._outstanding) < WINDOW and self._send(self._waiting[0]):
-            report = self._waiting.popleft()
-            self._outstanding[report.body.symbol, report.symbol_sequence] = (now_ns + self._redeliver_ns, report)
+            batch.append(sent)
+        return batch
+
+    def _push_next(self, room: int, now_ns: int) -> bool:
+        """Pushes the next of the symbol whose turn it is."""
+        symbol, queue = next(iter(self._waiting.items()))
+        batch: list[Parcel] = []
+        for parcel in islice(queue, room):
+            if batch and not _follows(batch[-1], parcel):
+                break
+            batch.append(parcel)
+        if not self._send(batch, 1):
+            return False
+        for parcel in batch:
+            queue.popleft()
+            self._await(_Sent(parcel, now_ns), now_ns)
+        self._waiting_count -= len(batch)
+        del self._waiting[symbol]
+        if queue:
+            self._waiting[symbol] = queue
+        return True
+
+    def _await(self, sent: _Sent, now_ns: int) -> None:
+        sent.times += 1
+        sent.due_ns = now_ns + self._redeliver_ns
+        place = sent.parcel.place
+        self._outstanding.pop(place, None)
+        self._outstanding[place] = sent
+
+    def _stick(self, place: Place) -> None:
+        """An alarm for the first one; while any is stuck, the others are counted only."""
+        if not self._stuck:
+            error = f"{place} was pushed {STUCK_AFTER} times and is not acknowledged; {self.backlog} reports wait"
+            self._context.log.error("report stuck", error=error)
+            self._context.events.emit(ComponentError, instance=self._context.settings.instance, error=error)
+        self._stuck.add(place)
 
     def take_acks(self) -> None:
         """Lets go of what is acknowledged: applied or set aside, it is on the risk manager's disk."""
+        now_ns = self._context.clock.monotonic_ns()
         for _ in range(TURN_MAX):
             try:
                 frames = self._acks.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
             try:
-                answer = read(REPORT_ANSWER, frames)[1]
+                places = read(REPORT_ACKS, frames)[1]
             except WireError as error:
                 self._malformed.inc()
                 self._context.log.warning("ack dropped", error=str(error))
                 continue
-            self._ack(answer.outbox_epoch, (answer.symbol, answer.symbol_sequence))
+            for place in places:
+                self._ack(place, now_ns)
 
-    def _ack(self, epoch: int, key: Key) -> None:
-        if epoch != self._outbox.epoch or self._outstanding.pop(key, None) is None:
+    def _ack(self, place: Place, now_ns: int) -> None:
+        sent = self._outstanding.pop(place, None)
+        if sent is None:
             self._foreign.inc()
             return
-        self._outbox.ack(*key)
-        self.acked.inc()
+        self._outbox.ack(place.symbol, place.symbol_sequence)
+        self.acked.value += 1
+        elapsed_ns = now_ns - sent.first_ns
+        self._latency.observe_ns(elapsed_ns)
+        if sent.times > 1:
+            self._late.observe_ns(elapsed_ns)
+            self._stuck.discard(place)
 
-    def _send(self, report: Report) -> bool:
-        trace_id = bytes.fromhex(report.trace_id) if report.trace_id else NO_TRACE
-        frames = self._sender.frames(report, self._context.clock.now_ns(), trace_id=trace_id)
-        try:
-            self._fills.send_multipart(frames, zmq.NOBLOCK)
-        except zmq.Again:
-            return False
-        self.pushed.inc()
+    def _send(self, batch: list[Parcel], copies: int) -> bool:
+        """Whether it went out at least once."""
+        frames = self._frames(batch)
+        for copy in range(copies):
+            try:
+                self._fills.send_multipart(frames, zmq.NOBLOCK)
+            except zmq.Again:
+                return copy > 0
+            self.pushed.inc(len(batch))
         return True
+
+    def _frames(self, batch: list[Parcel]) -> list[bytes]:
+        first = batch[0]
+        now_ns = self._context.clock.now_ns()
+        if first.aside is not None:
+            poison = POISON_REPORT.encode(PoisonReport(first.place, first.payload, first.aside))
+            return self._sender.frames(POISON_REPORT.kind, first.place, [poison], now_ns)
+        trace_id = bytes.fromhex(first.trace_id) if first.trace_id else NO_TRACE
+        return self._sender.frames(REPORT.kind, first.place, [parcel.payload for parcel in batch], now_ns, trace_id)
+
+
+def _follows(before: Parcel, parcel: Parcel) -> bool:
+    """Whether the second may travel behind the first."""
+    last, place = before.place, parcel.place
+    same_line = last.symbol == place.symbol and last.symbol_sequence + 1 == place.symbol_sequence
+    return same_line and before.aside is None and parcel.aside is None

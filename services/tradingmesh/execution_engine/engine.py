@@ -213,7 +213,6 @@ class ExecutionEngine:
             elif isinstance(effect, Send):
                 self._outbox.put(effect.report, self._now_ns())
                 self._telling.report(effect.report)
-                self._after_commit.append(partial(self._delivery.add, effect.report))
             elif isinstance(effect, Submit):
                 self._after_commit.append(partial(self._submit, self._prepare(effect)))
             elif isinstance(effect, Cancel):
@@ -237,7 +236,7 @@ class ExecutionEngine:
         self._do(self._table.cancel_open())
 
     def _end_turn(self) -> None:
-        if self._after_commit:
+        if self._after_commit or self._outbox.reports_waiting:
             self._commit()
         self._delivery.push(self._monotonic_ns())
         self._table.blocked = self._why_blocked()
@@ -245,7 +244,7 @@ class ExecutionEngine:
     def _commit(self) -> None:
         """Writes, then does what had to wait for it. What cannot be written now is tried again."""
         try:
-            self._outbox.commit()
+            parcels = self._outbox.commit()
         except JournalError as error:
             if self._outbox.waiting > UNWRITTEN_MAX:
                 raise
@@ -254,6 +253,10 @@ class ExecutionEngine:
             self._disk_problem = str(error)
             return
         self._disk_problem = ""
+        for parcel in parcels:
+            self._delivery.add(parcel)
+            if parcel.aside is not None:
+                self._telling.notice(Notice("report-set-aside", f"{parcel.place}: {parcel.aside}"))
         actions, self._after_commit = self._after_commit, []
         for action in actions:
             action()

@@ -4,27 +4,26 @@ It keeps nothing that matters: a report is the execution engine's until it is ac
 when the risk manager has the report on disk. Whatever is lost here (killed, nobody to send to, full) is sent again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import zmq
 
 from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.zmq_reports import Batch, BatchSender, read_batch
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import InputError, WireError
-from tradingmesh.core.events import ComponentError
 from tradingmesh.core.fills import BookedReport, Report, ReportAnswer, ReportSetAside
 from tradingmesh.core.orders.booking import booked, events_of, unbooked
+from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.runtime.component import Context, Service
-from tradingmesh.wire.header import NO_TRACE
-from tradingmesh.wire.messages import BOOKED_REPORT, REPORT, REPORT_ANSWER
+from tradingmesh.wire.messages import BOOKED_REPORT, POISON_REPORT, REPORT, REPORT_ACKS, REPORT_ANSWERS
 
-TURN_MAX = 500
+TURN_MAX = 50
 OUTSTANDING_MAX = 2_000
 FORGET_AFTER_S = 10.0
 DRAIN_NS = 2_000_000_000
 _DRAIN_TURN_MS = 20
-Key = tuple[int, str, int]
 
 
 class FillProcessor:
@@ -35,12 +34,12 @@ class FillProcessor:
         self._now_ns = context.clock.now_ns
         self._monotonic_ns = context.clock.monotonic_ns
         self._commission_per_share = context.spec.broker.commission_per_share
-        self._outstanding: dict[Key, tuple[int, BookedReport]] = {}
+        self._outstanding: dict[Place, tuple[int, BookedReport | None]] = {}
         self._fills = context.sockets.pull(Channel.FILLS)
         self._positions = context.sockets.dealer(Channel.POSITIONS)
         self._acks = context.sockets.push(Channel.FILL_ACKS)
-        self._booked_sender = Sender(BOOKED_REPORT, context.settings.instance, context.epoch)
-        self._ack_sender = Sender(REPORT_ANSWER, context.settings.instance, context.epoch)
+        self._sender = BatchSender(context.settings.instance, Channel.POSITIONS, context.epoch)
+        self._ack_sender = Sender(REPORT_ACKS, context.settings.instance, context.epoch)
         self._meter(context)
         context.loop.on_readable(self._fills, self._take_reports)
         context.loop.on_readable(self._positions, self._take_answers)
@@ -49,7 +48,8 @@ class FillProcessor:
     def _meter(self, context: Context) -> None:
         counter = context.metrics.counter
         self._pulled = counter("reports_pulled", "Reports pulled, repetitions included.")
-        self._poison = counter("reports_invalid", "Reports that cannot be valued, handed on as they are.")
+        self._invalid = counter("reports_invalid", "Reports that cannot be valued, handed on as they are.")
+        self._unreadable = counter("reports_unreadable", "Reports that cannot be read, handed on as their bytes.")
         self._unsent = counter("reports_not_taken", "Reports left to be sent again: nobody to send to, or too many.")
         self._applied = counter("reports_applied", "Reports that the risk manager applied for the first time.")
         self._repeated = counter("reports_repeated", "Reports that it had applied already.")
@@ -61,72 +61,108 @@ class FillProcessor:
     def _take_reports(self) -> None:
         for frames in _waiting(self._fills):
             try:
-                header, report = read(REPORT, frames)
+                batch = read_batch(frames)
+                if batch.header.kind == REPORT.kind:
+                    self._book(batch)
+                else:
+                    self._pass_on(batch)
             except WireError as error:
                 self._malformed.inc()
-                self._context.log.warning("report dropped", error=str(error))
-                continue
-            self._pulled.inc()
-            self._book(report, header.trace_id)
+                self._context.log.warning("reports dropped", error=str(error))
 
-    def _book(self, report: Report, trace_id: bytes) -> None:
+    def _pass_on(self, batch: Batch) -> None:
+        """A report that the execution engine set aside: it goes where it is kept."""
+        for index, payload in enumerate(batch.payloads):
+            self._pulled.inc()
+            self._hand_in(batch, index, [POISON_REPORT.decode(payload)])
+
+    def _book(self, batch: Batch) -> None:
+        """Hands on the whole batch; one that has unreadable reports in it, in pieces."""
+        self._pulled.inc(len(batch.payloads))
+        piece: list[BookedReport | PoisonReport] = []
+        for index, payload in enumerate(batch.payloads):
+            handed = self._value(batch.place(index), payload)
+            if isinstance(handed, PoisonReport):
+                self._hand_in(batch, index - len(piece), piece)
+                self._hand_in(batch, index, [handed])
+                piece = []
+            else:
+                piece.append(handed)
+        self._hand_in(batch, len(batch.payloads) - len(piece), piece)
+
+    def _value(self, place: Place, payload: bytes) -> BookedReport | PoisonReport:
         try:
-            valued = booked(report, self._commission_per_share)
+            report = _read(place, payload)
+        except WireError as error:
+            self._unreadable.inc()
+            self._context.log.warning("report unreadable", report=str(place), error=str(error))
+            return PoisonReport(place, payload, f"unreadable: {error}")
+        try:
+            return booked(report, self._commission_per_share)
         except InputError as error:
-            self._poison.inc()
+            self._invalid.inc()
             self._context.log.warning("report invalid", error=str(error), client_order_id=report.body.client_order_id)
-            valued = unbooked(report)
-        key = (report.outbox_epoch, report.body.symbol, report.symbol_sequence)
-        if key not in self._outstanding and len(self._outstanding) >= OUTSTANDING_MAX:
-            self._unsent.inc()
+            return unbooked(report)
+
+    def _hand_in(self, batch: Batch, start: int, reports: Sequence[BookedReport | PoisonReport]) -> None:
+        """Sends reports of one kind that follow each other, and notes that they are out."""
+        if not reports:
             return
+        places = [batch.place(start + index) for index in range(len(reports))]
+        codec = POISON_REPORT if isinstance(reports[0], PoisonReport) else BOOKED_REPORT
+        payloads = [codec.encode(report) for report in reports]
+        frames = self._sender.frames(codec.kind, places[0], payloads, self._now_ns(), batch.header.trace_id)
+        if not self._has_room(places) or not self._sent(frames):
+            self._unsent.inc(len(reports))
+            return
+        now_ns = self._monotonic_ns()
+        for place, report in zip(places, reports, strict=True):
+            self._outstanding[place] = (now_ns, report if isinstance(report, BookedReport) else None)
+
+    def _has_room(self, places: list[Place]) -> bool:
+        fresh = sum(place not in self._outstanding for place in places)
+        return not fresh or len(self._outstanding) + fresh <= OUTSTANDING_MAX
+
+    def _sent(self, frames: list[bytes]) -> bool:
         try:
-            frames = self._booked_sender.frames(valued, self._now_ns(), trace_id=trace_id)
             self._positions.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
-            self._unsent.inc()
-            return
-        self._outstanding[key] = (self._monotonic_ns(), valued)
+            return False
+        return True
 
     def _take_answers(self) -> None:
         for frames in _waiting(self._positions):
             try:
-                answer = read(REPORT_ANSWER, frames)[1]
+                answers = read(REPORT_ANSWERS, frames)[1]
             except WireError as error:
                 self._malformed.inc()
                 self._context.log.warning("answer dropped", error=str(error))
                 continue
-            self._finish(answer)
+            self._finish(answers)
 
-    def _finish(self, answer: ReportAnswer) -> None:
-        sent_ns, valued = self._outstanding.pop(
-            (answer.outbox_epoch, answer.symbol, answer.symbol_sequence), (None, None)
-        )
+    def _finish(self, answers: list[ReportAnswer]) -> None:
+        now_ns = self._monotonic_ns()
+        places = []
+        for answer in answers:
+            place = Place(answer.outbox_epoch, answer.symbol, answer.symbol_sequence)
+            places.append(place)
+            sent_ns, valued = self._outstanding.pop(place, (now_ns, None))
+            self._latency.observe_ns(now_ns - sent_ns)
+            self._tell(answer, valued)
+        try:
+            self._acks.send_multipart(self._ack_sender.frames(places, self._now_ns()), zmq.NOBLOCK)
+        except zmq.Again:
+            self._unsent.inc(len(places))  # the reports come again, and are answered as repetitions
+
+    def _tell(self, answer: ReportAnswer, valued: BookedReport | None) -> None:
         if isinstance(answer, ReportSetAside):
-            self._tell_set_aside(answer)
+            self._set_aside.inc()
         elif answer.duplicate:
-            self._repeated.inc()
+            self._repeated.value += 1
         else:
-            self._applied.inc()
+            self._applied.value += 1
             for tell in events_of(valued, answer) if valued is not None else ():
                 self._context.events.emit(tell.type_, trace_id=tell.trace_id, **tell.fields)
-        if sent_ns is not None:
-            self._latency.observe_ns(self._monotonic_ns() - sent_ns)
-        self._ack(answer, valued)
-
-    def _ack(self, answer: ReportAnswer, valued: BookedReport | None) -> None:
-        trace = valued.report.trace_id if valued is not None else ""
-        trace_id = bytes.fromhex(trace) if trace else NO_TRACE
-        try:
-            self._acks.send_multipart(self._ack_sender.frames(answer, self._now_ns(), trace_id=trace_id), zmq.NOBLOCK)
-        except zmq.Again:
-            self._unsent.inc()  # the report comes again, and is answered as a repetition
-
-    def _tell_set_aside(self, answer: ReportSetAside) -> None:
-        self._set_aside.inc()
-        error = f"report {answer.symbol_sequence} of {answer.symbol} set aside: {answer.reason}"
-        self._context.log.error("report set aside", error=error)
-        self._context.events.emit(ComponentError, instance=self._context.settings.instance, error=error)
 
     def _forget_old(self) -> None:
         """An answer that is still out after so long was lost: the report has been sent again, here or elsewhere."""
@@ -154,6 +190,14 @@ class FillProcessor:
         self._context.loop.turn(0)
         while self._outstanding and self._monotonic_ns() < deadline_ns:
             self._context.loop.turn(_DRAIN_TURN_MS)
+
+
+def _read(place: Place, payload: bytes) -> Report:
+    report = REPORT.decode(payload)
+    own = Place(report.outbox_epoch, report.body.symbol, report.symbol_sequence)
+    if own != place:
+        raise WireError(f"it says that it is {own}")
+    return report
 
 
 def _waiting(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:

@@ -2,20 +2,21 @@
 
 import zmq
 
-from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.zmq_messages import Sender
+from tradingmesh.adapters.zmq_reports import Batch, read_batch
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.fills import ReportAnswer
+from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.core.risk.reports import HELD_MAX, Handed, place_of
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context
-from tradingmesh.wire.messages import BOOKED_REPORT, REPORT_ANSWER
+from tradingmesh.wire.messages import BOOKED_REPORT, POISON_REPORT, REPORT_ANSWERS, TOGETHER_MAX
 
-TURN_MAX = 500
-
-Place = tuple[int, str, int]
-"""A report's outbox, symbol and place in the sequence."""
+TURN_MAX = 200
+ASKERS_MAX = 8
+"""So many are answered of those who handed in one report; each start of a fill processor is another one."""
 
 
 class ReportDesk:
@@ -28,14 +29,16 @@ class ReportDesk:
     def __init__(self, context: Context, core: RiskCore, recorder: Recorder) -> None:
         self._context = context
         self._core = core
-        self._now_ns = context.clock.now_ns
         self._recorder = recorder
+        self._now_ns = context.clock.now_ns
+        self._monotonic_ns = context.clock.monotonic_ns
         self._socket = context.sockets.router(Channel.POSITIONS)
-        self._sender = Sender(REPORT_ANSWER, context.settings.instance, context.epoch)
-        self._waiting: dict[Place, set[bytes]] = {}
-        self._answers: list[tuple[bytes, ReportAnswer]] = []
+        self._sender = Sender(REPORT_ANSWERS, context.settings.instance, context.epoch)
+        self._waiting: dict[Place, list[bytes]] = {}
+        self._answers: dict[bytes, list[ReportAnswer]] = {}
         metrics = context.metrics
         self._applied = metrics.counter("reports_answered", "Booked reports answered.")
+        self._untaken = metrics.counter("reports_untaken", "Reports dropped while the journal cannot be written.")
         self._unsent = metrics.counter("report_answers_dropped", "Answers to fill processors that are gone.")
         self._malformed = metrics.counter(
             "malformed_dropped", "Unreadable messages, dropped.", channel=Channel.POSITIONS
@@ -44,10 +47,11 @@ class ReportDesk:
         context.loop.on_readable(self._socket, self.drain)
 
     def drain(self) -> None:
-        """Applies what waits, at most `TURN_MAX` reports."""
-        for _ in range(TURN_MAX):
+        """Applies what waits, about `TURN_MAX` reports."""
+        taken = 0
+        while taken < TURN_MAX:
             try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+                asker, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
             if self._recorder.problem:  # unanswered it comes again, when it can be kept
@@ -66,36 +70,56 @@ class ReportDesk:
         if not self._answers:
             return
         now_ns = self._now_ns()
-        for asker, answer in self._answers:
-            try:
-                self._socket.send_multipart([asker, *self._sender.frames(answer, now_ns)], zmq.NOBLOCK)
-                self._applied.inc()
-            except zmq.ZMQError:
-                self._unsent.inc()
+        for asker, answers in self._answers.items():
+            for start in range(0, len(answers), TOGETHER_MAX):
+                some = answers[start : start + TOGETHER_MAX]
+                try:
+                    self._socket.send_multipart([asker, *self._sender.frames(some, now_ns)], zmq.NOBLOCK)
+                    self._applied.inc(len(some))
+                except zmq.ZMQError:
+                    self._unsent.inc(len(some))
         self._answers.clear()
 
-    def _take(self, asker: bytes, frames: list[bytes]) -> None:
-        began_ns = self._now_ns()
-        try:
-            _, booked = read(BOOKED_REPORT, frames)
-        except WireError:
-            self._malformed.inc()
-            return
-        report = booked.report
-        place = (report.outbox_epoch, report.body.symbol, report.symbol_sequence)
-        answers = self._core.apply(booked, began_ns)
-        if not answers and (place in self._waiting or len(self._waiting) < HELD_MAX):
-            self._waiting.setdefault(place, set()).add(asker)
+    def _take(self, asker: bytes, batch: Batch) -> int:
+        if batch.header.kind not in (BOOKED_REPORT.kind, POISON_REPORT.kind):
+            raise WireError(f"kind {batch.header.kind} where a report belongs")
+        now_ns = self._now_ns()
+        for index, payload in enumerate(batch.payloads):
+            began_ns = self._monotonic_ns()
+            place = batch.place(index)
+            handed = _read(batch.header.kind, place, payload)
+            self._apply(asker, place, handed, now_ns)
+            self._latency.observe_ns(self._monotonic_ns() - began_ns)
+        return len(batch.payloads)
+
+    def _apply(self, asker: bytes, place: Place, handed: Handed, now_ns: int) -> None:
+        answers = self._core.apply(handed, now_ns)
+        if not answers:
+            self._wait(asker, place)
         for answer in answers:
-            self._address(answer, asker if _place(answer) == place else None)
-        self._latency.observe_ns(self._now_ns() - began_ns)
+            told = Place(answer.outbox_epoch, answer.symbol, answer.symbol_sequence)
+            askers = self._waiting.pop(told, []) if self._waiting else []
+            if told == place and asker not in askers:
+                askers.append(asker)
+            for identity in askers:
+                self._answers.setdefault(identity, []).append(answer)
 
-    def _address(self, answer: ReportAnswer, asker: bytes | None) -> None:
-        askers = self._waiting.pop(_place(answer), set())
-        if asker is not None:
-            askers.add(asker)
-        self._answers.extend((identity, answer) for identity in askers)
+    def _wait(self, asker: bytes, place: Place) -> None:
+        if place not in self._waiting and len(self._waiting) >= HELD_MAX:
+            return
+        askers = self._waiting.setdefault(place, [])
+        if asker not in askers:
+            askers.append(asker)
+            del askers[:-ASKERS_MAX]
 
 
-def _place(answer: ReportAnswer) -> Place:
-    return answer.outbox_epoch, answer.symbol, answer.symbol_sequence
+def _read(kind: int, place: Place, payload: bytes) -> Handed:
+    """The report. One that cannot be read, or stands elsewhere by its own word, is one that must not take effect."""
+    codec = POISON_REPORT if kind == POISON_REPORT.kind else BOOKED_REPORT
+    try:
+        handed: Handed = codec.decode(payload)
+    except WireError as error:
+        return PoisonReport(place, payload, f"unreadable: {error}")
+    if place_of(handed) != place:
+        return PoisonReport(place, payload, f"unreadable: it says that it is {place_of(handed)}")
+    return handed

@@ -1,24 +1,25 @@
 """Everybody that an execution engine talks to, in one hand: signal generator, risk manager and fill processor."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 
 import zmq
 
 from tradingmesh.adapters.zmq_messages import Sender, read
+from tradingmesh.adapters.zmq_reports import read_batch
 from tradingmesh.adapters.zmq_sockets import SocketFactory
 from tradingmesh.contract import Channel
 from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Decision, RiskCheckRequest, RiskCheckResponse
-from tradingmesh.core.fills import Position, Report, ReportAnswer, ReportApplied, ReportSetAside
-from tradingmesh.core.money import ZERO
+from tradingmesh.core.fills import Report
+from tradingmesh.core.place import Place
 from tradingmesh.core.signal import Side, Signal
-from tradingmesh.wire.messages import APPROVED_SIGNAL, REPORT, REPORT_ANSWER, RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
+from tradingmesh.wire.messages import APPROVED_SIGNAL, REPORT, REPORT_ACKS, RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
 
 TRACE = bytes(range(16))
 _FOREVER_NS = 2**62
 _NS_PER_S = 10**9
-_FLAT = Position("IBM", ZERO, ZERO, ZERO)
 Wait = Callable[[Callable[[], object]], None]
 
 
@@ -33,7 +34,8 @@ class ExecutionPeers:
         self._wait = wait
         self._signals = Sender(APPROVED_SIGNAL, "generator", 5)
         self._answers = Sender(RISK_CHECK_RESPONSE, "risk", 5)
-        self._acks = Sender(REPORT_ANSWER, "processor", 5)
+        self._acks = Sender(REPORT_ACKS, "processor", 5)
+        self._pulled: deque[Report] = deque()
 
     def signal(
         self,
@@ -76,17 +78,21 @@ class ExecutionPeers:
 
     def report(self) -> Report:
         """The next report that the engine pushes."""
-        self._wait(lambda: self.fills.poll(0))
-        return read(REPORT, self.fills.recv_multipart())[1]
+        if not self._pulled:
+            self._wait(lambda: self.fills.poll(0))
+            self._pulled.extend(map(REPORT.decode, read_batch(self.fills.recv_multipart()).payloads))
+        return self._pulled.popleft()
 
-    def ack(self, report: Report, *, aside: bool = False, epoch: int = 0) -> None:
-        """Acknowledges a report, as applied or set aside; with another epoch, one that is not its."""
-        place = (epoch or report.outbox_epoch, report.body.symbol, report.symbol_sequence)
-        answer: ReportAnswer = ReportApplied(*place, duplicate=False, before=_FLAT, after=_FLAT, cash=ZERO)
-        if aside:
-            answer = ReportSetAside(*place, reason="poison")
+    @property
+    def reports_wait(self) -> bool:
+        """Whether a report is there to be taken."""
+        return bool(self._pulled or self.fills.poll(0))
+
+    def ack(self, report: Report, *, epoch: int = 0) -> None:
+        """Acknowledges a report; with another epoch, one that is not the engine's."""
+        place = Place(epoch or report.outbox_epoch, report.body.symbol, report.symbol_sequence)
         self._wait(lambda: self.acks.poll(0, zmq.POLLOUT))
-        self.acks.send_multipart(self._acks.frames(answer, 1))
+        self.acks.send_multipart(self._acks.frames([place], 1))
 
     def close(self) -> None:
         """Goes away, to the last socket."""

@@ -279,6 +279,10 @@ class VirtualSockets:
         """Every link of the process."""
         return [link for socket in self._open for link in socket.links]
 
+    def peer_count(self, channel: Channel) -> int:
+        """How many are connected to a channel that is bound here."""
+        return sum(link.up for link in self.links() if link.connector.channel is channel)
+
     def close(self) -> None:
         """Every socket is gone."""
         for socket in self._open:

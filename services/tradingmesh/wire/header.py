@@ -31,7 +31,7 @@ FLAG_SAMPLED = 2
 
 
 class Kind(IntEnum):
-    """What a payload is."""
+    """What a payload is. A number that was given up (15) is never given another meaning."""
 
     TRADE = 1
     QUOTE = 2
@@ -42,7 +42,6 @@ class Kind(IntEnum):
     APPROVED_SIGNAL = 12
     REPORT = 13
     BOOKED_REPORT = 14
-    REPORT_ANSWER = 15
     SYSTEM_EVENT = 16
     CONTROL_REQUEST = 17
     CONTROL_RESPONSE = 18

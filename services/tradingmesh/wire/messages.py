@@ -85,7 +85,6 @@ RISK_CHECK_RESPONSE: Codec[RiskCheckResponse] = Codec(Kind.RISK_CHECK_RESPONSE, 
 APPROVED_SIGNAL: Codec[ApprovedSignal] = ApprovedSignals(Kind.APPROVED_SIGNAL, ApprovedSignal)
 REPORT: Codec[Report] = Codec(Kind.REPORT, Report)
 BOOKED_REPORT: Codec[BookedReport] = Codec(Kind.BOOKED_REPORT, BookedReport)
-REPORT_ANSWER: Codec[ReportAnswer] = Codec(Kind.REPORT_ANSWER, ReportAnswer)
 POISON_REPORT: Codec[PoisonReport] = Codec(Kind.POISON_REPORT, PoisonReport)
 REPORT_ANSWERS: Codec[list[ReportAnswer]] = Codec(Kind.REPORT_ANSWERS, Annotated[list[ReportAnswer], _SOME])
 REPORT_ACKS: Codec[list[Place]] = Codec(Kind.REPORT_ACKS, Annotated[list[Place], _SOME])

@@ -105,8 +105,8 @@ class ReportSequences:
     """What was taken of each line, and what waits for the reports before it.
 
     Waiting reports are bounded and not journaled: one that finds no room, or is lost by a restart, was not
-    acknowledged, so it is sent again. The last 100,000 reports are known by their identities, fills by their orders too:
-    a second guard, should one come twice, or another one in its place.
+    acknowledged, so it is sent again. The last 100,000 reports are known by their identities, fills by their orders
+    too: a second guard, should one come twice, or another one in its place.
     """
 
     def __init__(self) -> None:
