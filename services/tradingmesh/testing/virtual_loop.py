@@ -27,7 +27,7 @@ class VirtualLoop:
         self,
         time: VirtualTime,
         latency: Callable[[], int],
-        guard: Callable[[Callable[[], None]], None],
+        guard: Callable[[Callable[[], None]], object],
         least_s: float,
     ) -> None:
         self._time = time
