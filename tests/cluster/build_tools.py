@@ -1,0 +1,102 @@
+"""Builds the programs of a real Kubernetes that tests start, and prints where each is.
+
+    python tests/cluster/build_tools.py kube-apiserver helm
+
+Each is built once and kept outside the checkout, in `$XDG_CACHE_HOME/tradingmesh/tools/VERSION` (default `~/.cache`).
+Go builds them from the modules pinned here and in `kubernetes/go.mod`; etcd comes from the system's packages.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+KUBERNETES = "v1.34.4"
+HELM = "v3.22.0"
+HERE = Path(__file__).parent
+_LINK = "-s -w"
+_VERSION = "k8s.io/component-base/version"
+
+
+class Tool(NamedTuple):
+    """A program: what Go builds it from, and with which version of it."""
+
+    package: str
+    version: str
+    seconds: int
+    """About how long it takes on two cores, from nothing."""
+
+
+TOOLS = {
+    "kube-apiserver": Tool("k8s.io/kubernetes/cmd/kube-apiserver", KUBERNETES, 240),
+    "kube-controller-manager": Tool("k8s.io/kubernetes/cmd/kube-controller-manager", KUBERNETES, 120),
+    "helm": Tool("helm.sh/helm/v3/cmd/helm", HELM, 140),
+}
+
+
+def cache() -> Path:
+    """Where everything is kept that is built once a machine."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tradingmesh" / "tools"
+
+
+def build(name: str) -> Path:
+    """The program, built if it is not there yet. Raises `CalledProcessError` where Go cannot build it."""
+    tool = TOOLS[name]
+    program = cache() / tool.version / name
+    if program.exists():
+        return program
+    print(f"building {name} {tool.version}: about {tool.seconds} s, once", file=sys.stderr)
+    program.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = program.with_suffix(f".{os.getpid()}")
+    try:
+        _go_build(tool, unfinished)
+        unfinished.replace(program)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return program
+
+
+def etcd() -> str:
+    """The etcd of the system, installed where root may. Raises `SystemExit` saying what to install otherwise."""
+    if shutil.which("etcd") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet, stdout=sys.stderr)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "etcd-server"]
+        subprocess.run(install, check=True, env=quiet, stdout=sys.stderr)
+    found = shutil.which("etcd")
+    if found is None:
+        raise SystemExit("etcd is missing: install it (Debian: apt-get install etcd-server)")
+    return found
+
+
+def _go_build(tool: Tool, into: Path) -> None:
+    if shutil.which("go") is None:
+        raise SystemExit("go is missing: Go 1.24 or newer builds the programs of Kubernetes")
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-trimpath"}
+    if tool.version == KUBERNETES:
+        major, minor = KUBERNETES.removeprefix("v").split(".")[:2]
+        told = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
+        link = " ".join([_LINK, *(f"-X {_VERSION}.{name}={value}" for name, value in told.items())])
+        command = ["go", "build", "-ldflags", link, "-o", str(into), tool.package]
+        subprocess.run(command, check=True, cwd=HERE / "kubernetes", env=environment, stdout=sys.stderr)
+        return
+    folder = into.with_suffix(".bin")
+    command = ["go", "install", "-ldflags", _LINK, f"{tool.package}@{tool.version}"]
+    subprocess.run(command, check=True, env={**environment, "GOBIN": str(folder)}, stdout=sys.stderr)
+    (folder / Path(tool.package).name).replace(into)
+    folder.rmdir()
+
+
+def main() -> None:
+    """Builds what is named, and prints a path a line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tools", nargs="+", choices=[*TOOLS, "etcd"])
+    for name in parser.parse_args().tools:
+        print(etcd() if name == "etcd" else build(name))
+
+
+if __name__ == "__main__":
+    main()
