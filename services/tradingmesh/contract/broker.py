@@ -50,6 +50,8 @@ class BrokerSpec(Spec):
     trading_url: str | None = None
     trading_stream_url: str | None = None
     data_stream_url: str | None = None
+    data_timeout_ms: DurationMs = Field(default=60_000, alias="dataTimeout")
+    """A market data stream that says nothing for so long is made anew; 0s: never. At night every stream is silent."""
     commission_per_share: Annotated[Exact, Field(ge=0)] = Decimal(0)
     retry: RetrySpec = RetrySpec()
     api_circuit_breaker: ApiCircuitBreakerSpec = ApiCircuitBreakerSpec()

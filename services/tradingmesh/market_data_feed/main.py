@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tradingmesh.adapters.alpaca_market_data import AlpacaMarketData
+from tradingmesh.adapters.alpaca_market_data import AlpacaMarketData, StreamPlace
 from tradingmesh.adapters.zmq_market_data import MarketDataPublisher
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import InputError
@@ -23,8 +23,7 @@ class MarketDataFeed:
     def __init__(self, context: Context, stream: AlpacaMarketData) -> None:
         self._context = context
         self._stream = stream
-        lossless = context.spec.broker.kind == "simulator" and context.spec.broker.simulator.speed == "max"
-        socket = context.sockets.pub(Channel.MARKET_DATA, lossless=lossless)
+        socket = context.sockets.pub(Channel.MARKET_DATA, lossless=_paced(context))
         self._publisher = MarketDataPublisher(
             socket,
             context.settings.instance,
@@ -90,14 +89,23 @@ def build(context: Context) -> Service:
     """The feed of the manifest's symbols."""
     settings, broker, loop = context.settings, context.spec.broker, context.loop
     feed: list[MarketDataFeed] = []
-    stream = AlpacaMarketData(
+    place = StreamPlace(
         settings.apca_api_key_id,
         settings.apca_api_secret_key.get_secret_value(),
         broker.feed,
         broker_urls(settings, context.spec).data_stream,
-        context.spec.symbols,
-        wake=lambda: loop.call_soon_threadsafe(feed[0].drain_stream),
+        paced=_paced(context),
+        data_timeout_s=broker.data_timeout_ms / 1_000 or None,
+    )
+    stream = AlpacaMarketData(
+        place, context.spec.symbols, context.metrics, wake=lambda: loop.call_soon_threadsafe(feed[0].drain_stream)
     )
     feed.append(MarketDataFeed(context, stream))
     stream.start()
     return feed[0]
+
+
+def _paced(context: Context) -> bool:
+    """Whether the tape waits for its slowest subscriber instead of dropping what that one cannot take."""
+    broker = context.spec.broker
+    return broker.kind == "simulator" and broker.simulator.speed == "max"
