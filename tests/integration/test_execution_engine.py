@@ -16,7 +16,6 @@ from tradingmesh.core.events import ComponentError, OrderCanceled, OrderPlaced, 
 from tradingmesh.core.fills import Fill, OrderClosed
 from tradingmesh.core.orders.effects import (
     BrokerEvent,
-    CancelFailed,
     SubmitAnswered,
     SubmitRefused,
 )
@@ -217,13 +216,3 @@ def test_perished_signal_is_refused(mesh: Mesh) -> None:
     body = mesh.report().body
     assert isinstance(body, OrderClosed)
     assert "past its valid-until" in body.reason
-
-
-def test_open_orders_can_be_canceled(mesh: Mesh) -> None:
-    """What may still fill is canceled at the broker; a cancel that came too late is only noted."""
-    client = mesh.submitted()
-    mesh.run_until(lambda: mesh.told() == [OrderPlaced])
-    mesh.engine.cancel_open_orders()
-    mesh.run_until(lambda: mesh.broker.canceled)
-    mesh.say(CancelFailed(client, "order is already filled"), said("canceled", client))
-    mesh.run_until(lambda: mesh.told() == [OrderCanceled])

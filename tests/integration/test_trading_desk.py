@@ -74,7 +74,7 @@ class Mesh:
 
     def restart(self) -> None:
         """It ends without a word, and begins again."""
-        self.service._journal.close()
+        self.service._recorder._journal.close()
         self.context.sockets.close()
         self.start()
 
