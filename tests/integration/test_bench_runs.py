@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zmq
 
 from tradingmesh.adapters.zmq_sockets import SocketFactory
-from tradingmesh.bench import c_libzmq, peers, pubsub, replay, riskcheck, tick_to_order, wire
+from tradingmesh.bench import c_libzmq, fills, peers, pubsub, replay, riskcheck, tick_to_order, wire
 from tradingmesh.bench.figures import Report
 from tradingmesh.bench.peers import BenchError, Peer, Pipe
 from tradingmesh.contract import Channel
@@ -72,6 +73,25 @@ def test_tick_to_order() -> None:
     report = tick_to_order.run(rounds=1, count=20)
     checked(report, "tick-to-order", "tick to order over tcp, p50", "tick to order over ipc, p50")
     assert [row.goal for row in report.rows if row.goal] == ["≤ 1.7 x", "≤ 542 µs"]
+
+
+def test_fills(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every fill of a few hundred ends in the ledger; where nothing can be kept in memory, the yardstick says so."""
+    monkeypatch.setattr(fills, "SHM", tmp_path / "absent")
+    report = fills.run(rounds=1, count=300)
+    checked(report, "fills", "fills, 2 processors, synced to disk")
+    assert [row.goal for row in report.rows if row.goal] == ["≥ 5000 fills/s"]
+
+
+def test_fills_count_only_when_each_is_booked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger with another number of fills gives no figure."""
+    monkeypatch.setattr(fills, "_BOOKED_WITHIN_S", 0.0)
+    chain = object.__new__(fills.Chain)
+    chain._engine = SimpleNamespace(put=lambda _: None, get=lambda: (1, 0))  # type: ignore[assignment]
+    chain._mesh = SimpleNamespace(status=lambda _: {"fills_booked": 49})  # type: ignore[assignment]
+    chain._booked = chain.pushed_again = 0
+    with pytest.raises(BenchError, match="the ledger has 49 fills of 50"):
+        chain.per_s(50)
 
 
 def test_replay(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from tradingmesh.runtime.component import run_component
 from tradingmesh.runtime.settings import Settings, load_manifest
 
 SYMBOL = "IBM"
+_INSTANCES_MAX = 8
 _READY_TIMEOUT_S = 20.0
 _LARGE = "900000000000"
 _LIMITS = {
@@ -36,8 +38,15 @@ _LIMITS = {
 class Mesh:
     """One TradingSystem in a folder. Its components have admin ports of their own and keep their data there."""
 
-    def __init__(self, folder: Path, *, transport: str = "tcp", strategies: list[dict[str, Any]] | None = None) -> None:
-        ports = free_ports(len(CHANNELS) + len(Component))
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        transport: str = "tcp",
+        strategies: list[dict[str, Any]] | None = None,
+        symbols: Sequence[str] = (SYMBOL,),
+    ) -> None:
+        ports = free_ports(len(CHANNELS) + len(Component) + _INSTANCES_MAX)
         names = [channel.value.title().replace("-", "") for channel in CHANNELS]
         endpoints = {name[0].lower() + name[1:]: {"port": port} for name, port in zip(names, ports, strict=False)}
         content = {
@@ -45,7 +54,7 @@ class Mesh:
             "kind": KIND,
             "metadata": {"name": "bench"},
             "spec": {
-                "symbols": [SYMBOL],
+                "symbols": list(symbols),
                 "strategies": strategies or [],
                 "endpoints": {"transport": transport, **endpoints},
                 "riskLimits": _LIMITS,
@@ -54,26 +63,28 @@ class Mesh:
         self._folder = folder
         self._file = folder / "system.yaml"
         self._file.write_text(yaml.safe_dump(content), encoding="utf-8")
-        self._admin_ports = dict(zip(Component, ports[len(CHANNELS) :], strict=True))
+        self._spare_ports = ports[len(CHANNELS) :]
+        self._admin_ports: dict[str, int] = {}
         self.spec = load_manifest(self._file).spec
 
-    def settings(self, component: Component) -> Settings:
-        """What the component is told."""
+    def settings(self, component: Component, instance: str = "") -> Settings:
+        """What the component is told. Without a name of its own its instance is called as it is."""
         return Settings(
             system_file=self._file,
+            instance=instance,
             data_dir=self._folder,
             ipc_dir=self._folder,
-            admin_port=self._admin_ports[component],
+            admin_port=self._admin_port(instance or component),
             log_level="ERROR",
         )
 
-    def start(self, stack: ExitStack, component: Component) -> Peer:
+    def start(self, stack: ExitStack, component: Component, instance: str = "") -> Peer:
         """Runs the component, as `tradingmesh run` does, until the stack ends; returns once it is ready."""
-        peer = start(stack, _run, component, self.settings(component))
-        self.wait_ready(component)
+        peer = start(stack, _run, component, self.settings(component, instance))
+        self.wait_ready(instance or component)
         return peer
 
-    def wait_ready(self, component: Component) -> None:
+    def wait_ready(self, component: str) -> None:
         """Waits for the component. Raises `BenchError` where it does not become ready."""
         deadline_s = time.monotonic() + _READY_TIMEOUT_S
         while True:
@@ -91,7 +102,17 @@ class Mesh:
         summary: dict[str, float] = self._get(component, "configz")["metrics"]["latency_us"][stage]
         return summary
 
-    def _get(self, component: Component, path: str) -> dict[str, Any]:
+    def status(self, component: Component) -> dict[str, Any]:
+        """What the component says of itself."""
+        told: dict[str, Any] = self._get(component, "configz")["status"]
+        return told
+
+    def _admin_port(self, instance: str) -> int:
+        if instance not in self._admin_ports:
+            self._admin_ports[instance] = self._spare_ports.pop()
+        return self._admin_ports[instance]
+
+    def _get(self, component: str, path: str) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self._admin_ports[component]}/{path}"
         with urllib.request.urlopen(url, timeout=5) as answer:
             content: dict[str, Any] = json.load(answer)

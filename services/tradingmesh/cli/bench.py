@@ -17,6 +17,7 @@ BENCHMARKS = {
     "pubsub": "Market data between two processes beside raw pyzmq and C libzmq.",
     "riskcheck": "Round trips of a risk check beside an echo in raw pyzmq and in C libzmq.",
     "tick-to-order": "From a tick's publication to an order ready to be sent, beside the same chain in C libzmq.",
+    "fills": "Fills a second from the broker's word to their acknowledgement on disk, beside the same in memory.",
     "replay": "Trades a second through strategy, risk, simulated fills and ledger in one process.",
 }
 app = typer.Typer(help="Measure, each figure beside its yardstick (bench/README.md).", no_args_is_help=True)
