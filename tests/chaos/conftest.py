@@ -44,9 +44,10 @@ import requests
 import yaml
 from pydantic import SecretStr
 
+from tradingmesh.adapters.journals import Place
 from tradingmesh.cli.supervisor import Child
 from tradingmesh.cli.up_audit import Audit, audit
-from tradingmesh.cli.up_evidence import broker_account, read_journal
+from tradingmesh.cli.up_evidence import JOURNAL, broker_account, read_account
 from tradingmesh.cli.up_plan import Process, RunPlace, environment, processes
 from tradingmesh.cli.up_ports import counted_from
 from tradingmesh.cli.up_watch import fetch
@@ -342,7 +343,7 @@ class Mesh:
         state = self.state()
         if self.runs("risk-manager"):
             self.kill("risk-manager")
-        ledger, aside = read_journal(self.data_dir, Decimal(_CASH))
+        ledger, aside = read_account(Place(self.data_dir / JOURNAL), Decimal(_CASH))
         assert aside == ()
         return audit(broker_account(state), ledger)
 

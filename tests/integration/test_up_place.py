@@ -6,9 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from tradingmesh.cli.up_place import LATEST, RUNS_KEPT, clear_up, make_place, write_environment
+from tradingmesh.cli.up_place import LATEST, RUNS_KEPT, clear_up, make_place, schema_of, write_environment
 from tradingmesh.contract import TradingSystem
+from tradingmesh.contract.system import Metadata
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.runtime.settings import Settings, load_manifest, parse_manifest
 
@@ -51,11 +53,23 @@ def test_the_environment_is_for_a_shell_and_for_its_owner(tmp_path: Path) -> Non
     """`. FILE` sets what `tradingmesh halt` needs; the token is nobody else's to read."""
     place = make_place(Settings(data_dir=tmp_path), _system())
     clear_up(place)
-    path = write_environment(place, "it's a token")
+    path = write_environment(place, Settings(control_token=SecretStr("it's a token"), postgres_schema="demo-7"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     told = subprocess.run(["sh", "-c", f". {path}; env"], capture_output=True, text=True, check=True).stdout
     assert "TRADINGMESH_CONTROL_TOKEN=it's a token\n" in told
     assert f"TRADINGMESH_SYSTEM_FILE={place.system_file}\n" in told
+    assert "TRADINGMESH_POSTGRES_SCHEMA=demo-7\n" in told
+
+
+def test_a_simulated_run_has_a_schema_of_its_own(tmp_path: Path) -> None:
+    """It begins anew; paper goes on where the last run ended. However long the system's name is, it fits."""
+    place = make_place(Settings(data_dir=tmp_path), _system())
+    clear_up(place)
+    assert schema_of(_system(), place) == f"demo-{place.folder.name}"
+    assert schema_of(_system("paper"), place) == "demo"
+    long = _system().model_copy(update={"metadata": Metadata(name="x" * 63)})
+    assert len(schema_of(long, place)) == 63
+    assert schema_of(long, place).endswith(f"-{place.folder.name}")
 
 
 def test_old_runs_go_but_not_those_that_still_run(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tradingmesh.adapters.journal_sqlite import SqliteJournal
+from tradingmesh.adapters.journals import Place
 from tradingmesh.cli.up_audit import Account, Execution, audit
-from tradingmesh.cli.up_evidence import JOURNAL, broker_account, read_journal
+from tradingmesh.cli.up_evidence import JOURNAL, broker_account, read_account
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import BookedReport, Fill, Report
 from tradingmesh.core.risk.records import ReportBooked, encode
@@ -44,7 +45,7 @@ def test_the_brokers_account_is_read_exactly() -> None:
 def test_the_journal_gives_the_same_account(tmp_path: Path) -> None:
     """The fill of the broker's account, booked with its commission."""
     _journal(tmp_path)
-    ledger, aside = read_journal(tmp_path, CASH)
+    ledger, aside = read_account(Place(tmp_path / JOURNAL), CASH)
     assert aside == ()
     assert audit(broker_account(STATE), ledger).differences == ()
 
@@ -54,4 +55,4 @@ def test_a_damaged_journal_is_an_error_not_an_account(tmp_path: Path) -> None:
     path = _journal(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"IBM", b"IBX"))
     with pytest.raises(JournalError, match="damaged"):
-        read_journal(tmp_path, CASH)
+        read_account(Place(tmp_path / JOURNAL), CASH)

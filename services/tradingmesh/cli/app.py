@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tradingmesh.cli import bench, control, faults, tape
+from tradingmesh.cli import bench, control, faults, journal, tape
 
 DEMO = Path("manifests/demo.yaml")
 
@@ -46,4 +46,5 @@ def up(
 control.register(app)
 app.add_typer(tape.app, name="tape")
 app.add_typer(faults.app, name="faults")
+app.add_typer(journal.app, name="journal")
 app.add_typer(bench.app, name="bench")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tradingmesh.adapters.strategy_loader import load_strategy
 from tradingmesh.adapters.tape import GENERATED
-from tradingmesh.cli.up_place import clear_up, make_place, write_environment
+from tradingmesh.cli.up_place import clear_up, make_place, schema_of, write_environment
 from tradingmesh.cli.up_plan import Process, overridden, ports_needed, processes
 from tradingmesh.cli.up_ports import check_free, counted_from
 from tradingmesh.cli.up_report import Report, report_of, summary, write_report
@@ -19,6 +19,7 @@ from tradingmesh.cli.up_run import Run
 from tradingmesh.cli.up_screen import screen_for
 from tradingmesh.contract import Channel, Mode, TradingSystem, TradingSystemSpec
 from tradingmesh.core.errors import ConfigError
+from tradingmesh.runtime.journal_place import journal_place
 from tradingmesh.runtime.settings import Settings, load_manifest, load_settings
 
 
@@ -47,12 +48,13 @@ def up(options: Options) -> bool:
     console.print(f"tradingmesh up: {options.file}", markup=False, highlight=False)
     ready = check(options)
     place = make_place(ready.settings, ready.system)
-    told = write_environment(place, ready.settings.control_token.get_secret_value())
+    settings = ready.settings.model_copy(update={"postgres_schema": schema_of(ready.system, place)})
+    told = write_environment(place, settings)
     console.print(
         f"logs in {place.folder}; for status and halt: . {told}", markup=False, highlight=False, soft_wrap=True
     )
     with screen_for(console, _heading(ready.system)) as screen:
-        run = Run(ready.system, ready.settings, place, ready.planned, ready.simulator_port, screen)
+        run = Run(ready.system, settings, place, ready.planned, ready.simulator_port, screen)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: run.interrupt())
         try:
@@ -76,6 +78,7 @@ def check(options: Options) -> Ready:
     for strategy in system.spec.strategies:
         load_strategy(strategy, settings.strategy_path)
     _check_tape(system.spec)
+    journal_place(system.spec, settings, Path())
     settings = settings.model_copy(update=_keys(settings, system.spec.mode))
     taken = [system.spec.endpoints.of(channel).port for channel in Channel]
     simulator_port = settings.simulator_port or next(counted_from(0, taken))

@@ -5,20 +5,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tradingmesh.adapters.journal_files import opened
+from tradingmesh.adapters.journals import FILE, Place, read_journal
 from tradingmesh.cli.supervisor import Child
 from tradingmesh.cli.up_audit import Account, Execution, ledger_account
 from tradingmesh.cli.up_report import ComponentReport
+from tradingmesh.contract import Component
 from tradingmesh.core.journal.chain import Kind
 from tradingmesh.core.risk.records import decode
 from tradingmesh.core.signal import Side
 
-JOURNAL = Path("risk-manager") / "risk.journal"
+JOURNAL = Path(Component.RISK_MANAGER) / FILE
+"""In the data folder of a run."""
 
 
-def read_journal(data_dir: Path, cash: Decimal) -> tuple[Account, tuple[str, ...]]:
+def read_account(place: Place, cash: Decimal) -> tuple[Account, tuple[str, ...]]:
     """The ledger's account by the journal, and what was set aside. Raises `JournalError` where it is damaged."""
-    with opened(data_dir / JOURNAL) as journal:
+    with read_journal(place) as journal:
         records = (decode(entry.record) for entry in journal.entries() if entry.kind == Kind.RECORD)
         return ledger_account(records, cash)
 

@@ -17,6 +17,7 @@ from tradingmesh.runtime.settings import Settings
 
 RUNS_KEPT = 10
 LATEST = "latest"
+_SCHEMA_CHARACTERS = 63
 
 
 def make_place(settings: Settings, system: TradingSystem) -> RunPlace:
@@ -43,13 +44,21 @@ def make_place(settings: Settings, system: TradingSystem) -> RunPlace:
     return place
 
 
-def write_environment(place: RunPlace, token: str) -> Path:
+def schema_of(system: TradingSystem, place: RunPlace) -> str:
+    """Where in PostgreSQL, if it is asked for: a simulated run begins anew, so it has a schema of its own."""
+    name = system.metadata.name
+    run = place.folder.name
+    return f"{name[: _SCHEMA_CHARACTERS - len(run) - 1]}-{run}" if system.spec.mode is Mode.SIMULATED else name
+
+
+def write_environment(place: RunPlace, settings: Settings) -> Path:
     """Writes what `tradingmesh status` and `halt` need to know of this run, for a shell to read. For the owner only."""
     path = place.folder / "environment"
     told = {
         "TRADINGMESH_SYSTEM_FILE": place.system_file,
         "TRADINGMESH_IPC_DIR": place.ipc_dir,
-        "TRADINGMESH_CONTROL_TOKEN": token,
+        "TRADINGMESH_CONTROL_TOKEN": settings.control_token.get_secret_value(),
+        "TRADINGMESH_POSTGRES_SCHEMA": settings.postgres_schema,
     }
     path.touch(mode=0o600)
     path.write_text("".join(f"export {name}={shlex.quote(str(value))}\n" for name, value in told.items()))

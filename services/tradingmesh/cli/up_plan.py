@@ -106,6 +106,7 @@ def environment(process: Process, place: RunPlace, settings: Settings, simulator
         "TRADINGMESH_ADMIN_PORT": str(process.port),
         "TRADINGMESH_SIMULATOR_PORT": str(simulator_port),
         "TRADINGMESH_SIMULATOR_HOLD": "1",
+        "TRADINGMESH_POSTGRES_SCHEMA": settings.postgres_schema,
         "TRADINGMESH_CONTROL_TOKEN": settings.control_token.get_secret_value(),
         "APCA_API_KEY_ID": settings.apca_api_key_id,
         "APCA_API_SECRET_KEY": settings.apca_api_secret_key.get_secret_value(),

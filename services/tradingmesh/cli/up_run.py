@@ -7,7 +7,7 @@ from typing import Any
 
 from tradingmesh.cli.supervisor import Child, Supervisor
 from tradingmesh.cli.up_audit import Account, Audit, audit
-from tradingmesh.cli.up_evidence import broker_account, component_report, read_journal
+from tradingmesh.cli.up_evidence import broker_account, component_report, read_account
 from tradingmesh.cli.up_figures import Figures, awaited, figures_of, moved
 from tradingmesh.cli.up_plan import SOURCES, STOP_ORDER, Process, RunPlace, environment
 from tradingmesh.cli.up_report import Evidence
@@ -16,6 +16,7 @@ from tradingmesh.cli.up_start import Starter
 from tradingmesh.cli.up_watch import Watch, fetch
 from tradingmesh.contract import Component, Mode, TradingSystem
 from tradingmesh.core.errors import TradingMeshError
+from tradingmesh.runtime.journal_place import journal_place
 from tradingmesh.runtime.settings import Settings
 
 LOOK_EVERY_S = 0.35
@@ -40,6 +41,7 @@ class Run:
     ) -> None:
         self._system = system
         self._place = place
+        self._journal = journal_place(system.spec, settings, place.data_dir / Component.RISK_MANAGER)
         self._simulator_port = simulator_port if system.spec.mode is Mode.SIMULATED else None
         self._screen = screen
         self._supervisor = Supervisor(
@@ -137,7 +139,7 @@ class Run:
     def _accounts(self, state: dict[str, Any] | None) -> tuple[Account, Account | None, Audit]:
         cash = self._system.spec.broker.simulator.cash if self._simulator_port else Decimal(0)
         try:
-            ledger, aside = read_journal(self._place.data_dir, cash)
+            ledger, aside = read_account(self._journal, cash)
         except TradingMeshError as error:
             ledger, aside = Account(cash, {}, ()), (str(error),)
         self._problems += aside
