@@ -89,11 +89,14 @@ class Broker(Protocol):
     def submit(self, ready: ReadyOrder) -> None:
         """Places the order, at most once in effect; one of the three `Submit...` events tells what came of it."""
 
+    def hold(self, reason: str) -> None:
+        """While there is a reason no order is placed: those that wait are refused. An empty reason ends it."""
+
     def cancel(self, order: Order) -> None:
         """Asks for a cancel; an order update tells whether it came about."""
 
     def reconcile(self, since_ns: int, look_up: Sequence[str]) -> None:
-        """Asks for everything since a time of the broker's (0: open orders only), and for these client order ids."""
+        """Asks for everything since a time of the broker's (0: at first contact), and for orders of these names."""
 
     def stop(self) -> None:
         """Lets go of the broker, in bounded time."""

@@ -157,11 +157,24 @@ def test_broken_message_makes_the_engine_ask(mesh: Mesh) -> None:
 def test_contradiction_makes_the_engine_ask(mesh: Mesh) -> None:
     """An event that does not fit the order changes nothing, is told, and is asked about."""
     client = mesh.submitted()
+    mesh.say(said("partial_fill", client, 40, 40))
+    mesh.ack(mesh.report())
     asked = len(mesh.broker.asked)
-    mesh.say(said("fill", client, 200, 200))
+    mesh.say(said("rejected", client, 40))
     mesh.run_until(lambda: len(mesh.broker.asked) > asked)
     assert ComponentError in mesh.told()
-    assert mesh.engine.status()["backlog"] == 0
+    mesh.run_until(lambda: mesh.engine.status()["backlog"] == 0)
+
+
+def test_more_filled_than_ordered_is_booked_with_an_alarm(mesh: Mesh) -> None:
+    """The broker's account is the truth, and somebody must look at it."""
+    client = mesh.submitted()
+    mesh.say(said("fill", client, 130, 130))
+    fill, closed = mesh.report().body, mesh.report().body
+    assert isinstance(fill, Fill)
+    assert isinstance(closed, OrderClosed)
+    assert (fill.quantity, closed.filled_quantity) == (Decimal(130), Decimal(130))
+    assert ComponentError in mesh.told()
 
 
 def test_broker_that_cannot_be_asked(make_context: MakeContext, until: Callable[..., None]) -> None:

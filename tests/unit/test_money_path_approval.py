@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from tradingmesh.core.checks import Approved, ApprovedSignal
+from tradingmesh.core.checks import Approved, ApprovedSignal, Writer
 from tradingmesh.core.fills import OrderClosed
 from tradingmesh.core.orders.effects import Ask, Origin, Send, Submit
 from tradingmesh.core.orders.table import OrderTable
@@ -13,7 +13,7 @@ _NOW = 1_000_000_000_000
 
 def test_the_approval_of_another_reservation_sends_no_order() -> None:
     """Whoever answers garbage to the second check has it refused, and the reservation is given back."""
-    orders = OrderTable(7)
+    orders = OrderTable(Writer(7, 1))
     orders.blocked = ""
     signal = Signal("s-1", "s", "IBM", Side.BUY, Decimal(100), Decimal(10), _NOW, _NOW + 10_000)
     approved = ApprovedSignal(signal, Approved("r-s-1", _NOW + 10_000, ()))

@@ -105,7 +105,7 @@ def test_illegal_move_leaves_the_order() -> None:
 def test_overfill_counts() -> None:
     """The broker's account is the truth: what it says it executed is not argued with."""
     after = step(order(S.PARTIALLY_FILLED, filled=60), E.FILL, cumulative=110, fill=50)
-    assert (after.filled_quantity, after.quantity, after.closed) == (110, 100, True)
+    assert (after.filled_quantity, after.quantity, after.closed) == (Decimal(110), Decimal(100), True)
 
 
 @pytest.mark.parametrize("status", list(OrderStatus))

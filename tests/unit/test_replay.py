@@ -250,6 +250,7 @@ def approved(side: Side, **order: Any) -> ApprovedSignal:
 def test_fills_are_at_the_far_side_or_not_at_all(side: Side, order: dict[str, Any], price: str | None) -> None:
     """A buy pays the ask, a sell gets the bid; a limit holds to the last digit; a stop does not trade."""
     report = SimulatedFills(1).execute(approved(side, **order), Quote("IBM", 1_000_000, 1_000_100, 5, 5, 77))
+    assert isinstance(report.body, Fill | OrderClosed)
     assert (report.symbol_sequence, report.reservation_id, report.body.timestamp_ns) == (1, "r-s-1", 77)
     if price is None:
         assert isinstance(report.body, OrderClosed)

@@ -41,6 +41,7 @@ class ApiGate:
         self._tell = tell
         self._changed = threading.Condition()
         self._told = ApiState.CLOSED
+        self._held: dict[str, str] = {}
         count = metrics.counter
         self._calls = {
             (call, outcome): count("broker_calls", "Calls to the broker's API.", call=call, outcome=outcome)
@@ -89,6 +90,12 @@ class ApiGate:
                 self._pace.heard(told, self._clock.monotonic_ns())
                 self._changed.notify_all()
 
+    def hold(self, who: str, reason: str) -> None:
+        """No order is placed while somebody has a reason; an empty one lets go. Those that wait here are refused."""
+        with self._changed:
+            self._held[who] = reason
+            self._changed.notify_all()
+
     def count_retry(self) -> None:
         """A call is made again."""
         with self._changed:
@@ -97,6 +104,9 @@ class ApiGate:
     def _enter(self, call: ApiCall, until_ns: int | None) -> Permit:
         with self._changed:
             self._wait_for_rate(call, until_ns)
+            held = next(filter(None, self._held.values()), "") if call is ApiCall.PLACE else ""
+            if held:
+                raise self._refusal(f"not sent: {held}")
             permit = self._breaker.admit(call, self._clock.monotonic_ns())
             if permit is None:
                 raise self._refusal(self._breaker.problem)

@@ -9,7 +9,7 @@ An order whose POST is still on its way when it is looked up is not there yet, a
 `client_order_id` once, also of orders that have ended (alpaca-py #260), and answers the second "must be unique".
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import stamina
@@ -30,7 +30,8 @@ from tradingmesh.adapters.alpaca_answers import (
     refusal,
 )
 from tradingmesh.adapters.alpaca_gate import ApiGate
-from tradingmesh.adapters.alpaca_trading_json import clock_ns, fill_update, order_update, rfc3339
+from tradingmesh.adapters.alpaca_snapshot import AlpacaSnapshot
+from tradingmesh.adapters.alpaca_trading_json import order_update
 from tradingmesh.contract import RetrySpec
 from tradingmesh.core.errors import BrokerError, InputError
 from tradingmesh.core.orders.api_breaker import ApiCall
@@ -40,13 +41,11 @@ from tradingmesh.ports import Clock, ReadyOrder
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 5.0
-ORDERS_PAGE = 500
-FILLS_PAGE = 100
-PAGES_MAX = 500
 _NOT_UNIQUE = "must be unique"
 _MS_PER_S = 1_000
 
 T = TypeVar("T")
+_NONE: Mapping[str, Any] = {}
 
 
 class _Client(TradingClient):
@@ -109,24 +108,8 @@ class AlpacaTrading:
                 self._call(ApiCall.CANCEL, lambda _: None, self._client.delete, f"/orders/{order_id}")
 
     def snapshot(self, since_ns: int, look_up: Sequence[str]) -> Snapshot:
-        """Every open order, every order and fill since a broker's time (0: none), and the orders of `look_up`.
-
-        Raises `BrokerError`.
-        """
-        broker_ns = self._ask(clock_ns, self._client.get_clock)
-        orders = {update.order_id: update for update in self._orders("open", 0)}
-        if since_ns:
-            orders.update((update.order_id, update) for update in self._orders("all", since_ns))
-        listed = {update.client_order_id for update in orders.values()}
-        missing = []
-        for client in look_up:
-            found = None if client in listed else self._known(client)
-            if found is not None:
-                orders[found.order_id] = found
-            elif client not in listed:
-                missing.append(client)
-        fills = tuple(self._fills(since_ns)) if since_ns else ()
-        return Snapshot(broker_ns, tuple(orders.values()), fills, tuple(missing))
+        """Everything since a broker's time (0: at first contact), and the orders of `look_up`. Raises `BrokerError`."""
+        return AlpacaSnapshot(self._question).take(since_ns, look_up)
 
     def _submit_once(self, ready: ReadyOrder, *, again: bool) -> OrderUpdate:
         client = ready.order.client_order_id
@@ -158,40 +141,10 @@ class AlpacaTrading:
             lambda: self._call(ApiCall.LOOK_UP, order_update, self._client.get_order_by_client_id, client)
         )
 
-    def _known(self, client: str) -> OrderUpdate | None:
-        return _unless_missing(lambda: self._ask(order_update, self._client.get_order_by_client_id, client))
-
-    def _orders(self, status: str, since_ns: int) -> Iterator[OrderUpdate]:
-        """Oldest first. Pages overlap by a microsecond, as `after` leaves out its own time."""
-        seen: set[str] = set()
-        for _ in range(PAGES_MAX):
-            params = {"status": status, "limit": ORDERS_PAGE, "direction": "asc", "nested": "false"}
-            if since_ns:
-                params["after"] = rfc3339(since_ns)
-            page = self._ask(_rows(order_update), self._client.get, "/orders", params)
-            fresh = [update for update in page if update.order_id not in seen]
-            seen.update(update.order_id for update in fresh)
-            yield from fresh
-            if len(page) < ORDERS_PAGE or not fresh:
-                return
-            since_ns = fresh[-1].created_ns - 1_000
-        raise BrokerError(f"more than {PAGES_MAX} pages of orders since {rfc3339(since_ns)}")
-
-    def _fills(self, since_ns: int) -> Iterator[OrderUpdate]:
-        params: dict[str, Any] = {"after": rfc3339(since_ns), "direction": "asc", "page_size": FILLS_PAGE}
-        for _ in range(PAGES_MAX):
-            page = self._ask(_rows(_fill), self._client.get, "/account/activities/FILL", params)
-            for _, update in page:
-                yield update
-            if len(page) < FILLS_PAGE:
-                return
-            params["page_token"] = page[-1][0]
-        raise BrokerError(f"more than {PAGES_MAX * FILLS_PAGE} fills since {rfc3339(since_ns)}")
-
-    def _ask(self, reader: Callable[[Any], T], request: Callable[..., Any], *arguments: object) -> T:
+    def _question(self, reader: Callable[[Any], T], path: str, params: Mapping[str, Any] = _NONE, /) -> T:
         for attempt in self._attempts():
             with attempt:
-                return self._call(ApiCall.ASK, reader, request, *arguments)
+                return self._call(ApiCall.ASK, reader, self._client.get, path, dict(params))
         raise AssertionError("a retry context returns or raises")
 
     def _call(
@@ -242,16 +195,3 @@ def _unless_missing(ask: Callable[[], OrderUpdate]) -> OrderUpdate | None:
         if error.status == 404:
             return None
         raise
-
-
-def _rows(reader: Callable[[Any], T]) -> Callable[[Any], list[T]]:
-    def read(raw: Any) -> list[T]:
-        if not isinstance(raw, list):
-            raise InputError("a list belongs there")
-        return [reader(row) for row in raw]
-
-    return read
-
-
-def _fill(raw: Any) -> tuple[str, OrderUpdate]:
-    return raw["id"], fill_update(raw)

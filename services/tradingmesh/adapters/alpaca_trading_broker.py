@@ -17,7 +17,7 @@ from tradingmesh.adapters.alpaca_trading import AlpacaTrading
 from tradingmesh.adapters.alpaca_trading_json import order_request
 from tradingmesh.contract import BrokerSpec
 from tradingmesh.core.errors import BrokerError
-from tradingmesh.core.orders.effects import BrokerEvent, CancelFailed, SnapshotFailed, SubmitUnanswered
+from tradingmesh.core.orders.effects import BrokerEvent, CancelFailed, SnapshotFailed, StreamState, SubmitUnanswered
 from tradingmesh.core.orders.record import Order
 from tradingmesh.ports import Clock, ReadyOrder
 from tradingmesh.telemetry.metrics import Metrics
@@ -57,10 +57,13 @@ class AlpacaBroker:
         self._cancelling: SimpleQueue[_Job] = SimpleQueue()
         self._asking: SimpleQueue[_Job] = SimpleQueue()
         self._stream: AlpacaStream | None = None
+        self._gate: ApiGate | None = None
+        self._deliver: Deliver = lambda _: None
 
     def start(self, deliver: Deliver) -> None:
         """Starts the threads and the stream."""
-        gate = ApiGate(self._spec.api_circuit_breaker, self._clock, self._metrics, deliver)
+        gate = self._gate = ApiGate(self._spec.api_circuit_breaker, self._clock, self._metrics, deliver)
+        self._deliver = deliver
         counts = (
             (self._placing, PLACING_THREADS),
             (self._cancelling, CANCELLING_THREADS),
@@ -71,7 +74,7 @@ class AlpacaBroker:
                 arguments = (queue, gate, deliver)
                 threading.Thread(target=self._work, args=arguments, name="alpaca-rest", daemon=True).start()
         key_id, secret_key, _, url, paper = self._account
-        self._stream = AlpacaStream(key_id, secret_key, url, deliver, paper=paper)
+        self._stream = AlpacaStream(key_id, secret_key, url, self._hear_stream, paper=paper)
         self._stream.start()
 
     def prepare(self, order: Order) -> ReadyOrder:
@@ -84,6 +87,11 @@ class AlpacaBroker:
         self._placing.put(
             _Job(lambda trading: trading.submit(ready), lambda reason, _: SubmitUnanswered(client, reason))
         )
+
+    def hold(self, reason: str) -> None:
+        """What waits for a thread, or for its rate, is refused when its turn comes."""
+        if self._gate is not None:
+            self._gate.hold("engine", reason)
 
     def cancel(self, order: Order) -> None:
         """Asks for the cancel in a worker thread."""
@@ -100,6 +108,12 @@ class AlpacaBroker:
         """Ends the stream; requests under way are left to themselves."""
         if self._stream is not None:
             self._stream.stop()
+
+    def _hear_stream(self, event: BrokerEvent) -> None:
+        """A stream that is lost holds orders back at once, not when its owner gets round to it."""
+        if isinstance(event, StreamState) and self._gate is not None:
+            self._gate.hold("stream", event.problem)
+        self._deliver(event)
 
     def _work(self, queue: "SimpleQueue[_Job]", gate: ApiGate, deliver: Deliver) -> None:
         key_id, secret_key, url, _, paper = self._account

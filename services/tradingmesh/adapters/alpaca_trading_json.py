@@ -12,12 +12,15 @@ from typing import Any
 
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.money import PRICE_DECIMALS, QUANTITY_DECIMALS, ZERO, parse, plain
+from tradingmesh.core.orders.effects import Held
 from tradingmesh.core.orders.record import Execution, Order, OrderEvent, OrderUpdate
 from tradingmesh.core.signal import Side
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _SECOND = timedelta(seconds=1)
+CASH_DECIMALS = 27
+"""A commission is a rate times a quantity, which may be finer than a price."""
 _EVENT_OF_STATUS = {
     "partially_filled": OrderEvent.PARTIAL_FILL,
     "filled": OrderEvent.FILL,
@@ -65,6 +68,22 @@ def fill_update(activity: Json) -> OrderUpdate:
 def clock_ns(clock: Json) -> int:
     """What time it is at the broker. Raises `InputError`."""
     return time_ns(clock.get("timestamp"), "timestamp")
+
+
+def held_position(position: Json) -> Held:
+    """What the positions endpoint says of one. Raises `InputError`."""
+    quantity = parse(position.get("qty") or "", field="qty", decimals=QUANTITY_DECIMALS).copy_abs()
+    price = position.get("current_price") or position.get("avg_entry_price") or ""
+    return Held(
+        symbol=_text(position, "symbol"),
+        quantity=-quantity if _text(position, "side") == "short" else quantity,
+        price=parse(price, field="current_price", decimals=PRICE_DECIMALS),
+    )
+
+
+def account_cash(account: Json) -> Decimal:
+    """The account's cash. Raises `InputError`."""
+    return parse(account.get("cash") or "", field="cash", decimals=CASH_DECIMALS)
 
 
 def order_request(order: Order) -> dict[str, str]:

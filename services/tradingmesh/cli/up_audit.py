@@ -10,6 +10,7 @@ from tradingmesh.core.money import plain
 from tradingmesh.core.risk.ledger import Ledger
 from tradingmesh.core.risk.records import PoisonKept, ReportBooked, ReportKept, RiskRecord
 from tradingmesh.core.signal import Side
+from tradingmesh.core.standing import OpeningPosition
 
 NAMED_MAX = 3
 """So many fills are named in a sentence; the count is of all."""
@@ -49,6 +50,10 @@ def ledger_account(records: Iterable[RiskRecord], cash: Decimal) -> tuple[Accoun
             fill = record.booked.report.body
             ledger.book(fill, record.booked.commission)
             fills.append((fill.fill_id, Execution(fill.symbol, fill.side, fill.quantity, fill.price)))
+        elif isinstance(record, ReportBooked) and isinstance(record.booked.report.body, OpeningPosition):
+            opening = record.booked.report.body
+            if not ledger.knows(opening.symbol):
+                ledger.take_over(opening.symbol, opening.quantity, opening.price)
         elif isinstance(record, ReportKept):
             aside.append(f"{record.booked.report.body.symbol}: a report was set aside: {record.reason}")
         elif isinstance(record, PoisonKept):

@@ -125,6 +125,30 @@ class ApiBreakerClosed(_Event, frozen=True):
     reason: str
 
 
+class BrokerReconciled(_Event, frozen=True):
+    """The broker was asked for everything, and this is new: what was not as we had it, and whether orders may go now.
+
+    Numbers of fills booked that the stream had not told, orders adopted, orders that the broker does not know, orders
+    short of fills that it speaks of, rows of its answer that cannot be read; `differences` are positions and cash.
+    """
+
+    in_sync: bool
+    missed_fill: int
+    adopted: int
+    missing: int
+    short: int
+    unreadable: int
+    differences: tuple[str, ...]
+    duration_ms: int
+
+
+class EngineFenced(_Event, frozen=True):
+    """Another execution engine has taken over: this one sends no order any more."""
+
+    instance: str
+    reason: str
+
+
 class ComponentStarted(_Event, frozen=True):
     """A component's work loop runs."""
 
@@ -178,6 +202,8 @@ SystemEvent = (
     | CircuitBreakerReset
     | ApiBreakerOpened
     | ApiBreakerClosed
+    | BrokerReconciled
+    | EngineFenced
     | ComponentStarted
     | ComponentStopped
     | SubscriberSlow

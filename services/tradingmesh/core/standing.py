@@ -27,6 +27,23 @@ class OrderWorking(msgspec.Struct, frozen=True, tag="working"):
     open_notional: Decimal | None = None
 
 
+class OpeningPosition(msgspec.Struct, frozen=True, tag="opening"):
+    """What the account held of a symbol when this outbox began, at what a share was worth then (quantity signed).
+
+    Profit and loss count from there.
+    """
+
+    symbol: str
+    quantity: Decimal
+    price: Decimal
+    timestamp_ns: int
+
+    @property
+    def client_order_id(self) -> str:
+        """None: it is of no order."""
+        return ""
+
+
 class EngineStarted(msgspec.Struct, frozen=True, tag="engine-started"):
     """A life of an execution engine began, and found these reservations in its outbox, used by an order or a report.
 

@@ -4,7 +4,6 @@ Nothing that the table wants kept is acted on before it is on disk. A turn of th
 writes the intents and the reports of the turn, and only then orders are posted, reports pushed, events published.
 """
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,39 +13,30 @@ import zmq
 from tradingmesh.adapters.outbox_sqlite import RECENT_NS, Outbox
 from tradingmesh.adapters.zmq_messages import read
 from tradingmesh.contract import Channel
-from tradingmesh.core.checks import ApprovedSignal, Decision
+from tradingmesh.core.checks import ApprovedSignal, Check, Decision, Refused
 from tradingmesh.core.errors import JournalError, WireError
+from tradingmesh.core.fills import Fill
 from tradingmesh.core.orders.effects import (
-    ApiMoved,
     Ask,
-    BrokerEvent,
     Cancel,
-    CancelFailed,
     Effect,
     Notice,
     Origin,
     Save,
     Send,
-    Snapshot,
-    SnapshotFailed,
-    StreamState,
     Submit,
-    SubmitAnswered,
-    SubmitRefused,
-    SubmitUnanswered,
     Tell,
-    UpdateUnreadable,
 )
-from tradingmesh.core.orders.record import OrderUpdate
-from tradingmesh.core.orders.sync import BrokerSync
 from tradingmesh.core.orders.table import OrderTable
+from tradingmesh.execution_engine.broker_desk import BrokerDesk, recall
 from tradingmesh.execution_engine.delivery import Delivery
 from tradingmesh.execution_engine.risk_desk import RiskDesk
 from tradingmesh.execution_engine.telling import Telling
+from tradingmesh.execution_engine.trading_state import TradingStateDesk
 from tradingmesh.ports import Broker, ReadyOrder
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import NO_TRACE, Header
-from tradingmesh.wire.messages import APPROVED_SIGNAL
+from tradingmesh.wire.messages import APPROVED_SIGNAL, REPORT
 
 TURN_MAX = 100
 BACKLOG_MAX = 10_000
@@ -55,8 +45,8 @@ DRAIN_NS = 3_000_000_000
 DRAIN_ACKS_NS = 1_000_000_000
 _DRAIN_TURN_MS = 20
 _TICK_S = 0.05
-_DOUBT_S = 1.0
-_MARGIN_NS = 60_000_000_000
+USED_MAX = 5_000
+"""So many reservations are named at a start, so that the message stays small; with more, none is given back."""
 
 
 class ExecutionEngine:
@@ -68,19 +58,17 @@ class ExecutionEngine:
         self._monotonic_ns = context.clock.monotonic_ns
         self._broker = broker
         self._outbox = outbox
-        self._table = OrderTable(outbox.epoch)
-        self._sync = BrokerSync()
-        self._first_contact_ns = outbox.number("first_contact_ns")
-        self._synced_ns = outbox.number("synced_ns")
+        self._table = OrderTable(outbox.writer)
         self._after_commit: list[Callable[[], object]] = []
-        self._heard: deque[BrokerEvent] = deque()
-        self._posted_ns: dict[str, int] = {}
-        self._doubted: set[str] = set()
         self._disk_problem = ""
         self._stopping = ""
+        self._fenced = ""
+        self._told_held = ""
         self._restore()
         self._telling = Telling(context, self._table)
+        self._desk = BrokerDesk(context, broker, outbox, self._table, self._telling, self._do)
         self._risk = RiskDesk(context, self._on_decision)
+        self._trading = TradingStateDesk(context, self._table, self._do)
         self._delivery = Delivery(context, outbox)
         self._orders = context.sockets.pull(Channel.ORDERS)
         self._begin()
@@ -91,14 +79,26 @@ class ExecutionEngine:
         for symbol, last in self._outbox.sequences().items():
             self._table.restore_sequence(symbol, last)
 
+    def _tell_started(self) -> None:
+        """What earlier lives had confirmed and never submitted can be given back: all that is in use is named."""
+        try:
+            used = {REPORT.decode(parcel.payload).reservation_id for parcel in self._outbox.unacked()}
+        except WireError as error:  # who knows what it uses: nothing is given back
+            self._telling.error(f"a report in the outbox cannot be read: {error}")
+            return
+        if len(used) + len(self._table.open_orders()) <= USED_MAX:
+            self._do(self._table.started(used))
+
     def _begin(self) -> None:
         loop = self._context.loop
         loop.on_readable(self._orders, self._take_signals)
-        loop.every(_TICK_S, self._tick)
-        loop.every(_DOUBT_S, self._look_for_doubt)
+        loop.every(_TICK_S, self._commit)
         loop.every(RECENT_NS / 1e9, self._outbox.let_age)
         loop.after_turn(self._end_turn)
-        self._broker.start(self._hear)
+        self._context.metrics.gauge("fenced", "1 where another engine has taken over.", lambda: bool(self._fenced))
+        if self._outbox.restarted:
+            self._tell_started()
+        self._desk.start()
 
     # What comes in
 
@@ -120,87 +120,22 @@ class ExecutionEngine:
         self._telling.signals.inc()
         client = self._table.client_of(approved.signal.signal_id)
         if self._outbox.has_recent(client):
-            self._recall(client)
+            recall(self._table, self._outbox, client, "", self._now_ns())
         trace_id = header.trace_id.hex() if header.trace_id != NO_TRACE else ""
         origin = Origin(trace_id, header.flags, header.timestamp_ns)
         self._do(self._table.on_signal(approved, origin, self._now_ns()))
 
     def _on_decision(self, request_id: str, decision: Decision) -> None:
+        if isinstance(decision, Refused) and decision.check is Check.FENCED:
+            self._fence(decision.reason)
         self._do(self._table.on_decision(request_id, decision, self._now_ns()))
 
-    def _hear(self, event: BrokerEvent) -> None:
-        """Called in the broker's threads."""
-        self._heard.append(event)
-        self._context.loop.call_soon_threadsafe(self._take_broker_events)
-
-    def _take_broker_events(self) -> None:
-        for _ in range(len(self._heard)):
-            self._on_broker_event(self._heard.popleft())
-
-    def _on_broker_event(self, event: BrokerEvent) -> None:
-        if isinstance(event, OrderUpdate):
-            self._on_update(event)
-        elif isinstance(event, SubmitAnswered | SubmitRefused | SubmitUnanswered):
-            self._on_submitted(event)
-        elif isinstance(event, Snapshot):
-            self._on_snapshot(event)
-        elif isinstance(event, CancelFailed):
-            self._do([Notice("cancel-failed", f"order {event.client_order_id}: {event.reason}")])
-        elif isinstance(event, ApiMoved):
-            self._telling.api_moved(event, news=self._sync.on_api(event))
-        else:
-            self._on_trouble(event)
-        self._table.blocked = self._why_blocked()
-
-    def _on_update(self, update: OrderUpdate) -> None:
-        self._recall(update.client_order_id, update.order_id)
-        effects = self._table.on_update(update, self._now_ns())
-        if any(isinstance(effect, Notice) for effect in effects):
-            self._sync.suspect(self._monotonic_ns())
-        self._do(effects)
-
-    def _on_submitted(self, event: SubmitAnswered | SubmitRefused | SubmitUnanswered) -> None:
-        client = event.update.client_order_id if isinstance(event, SubmitAnswered) else event.client_order_id
-        posted_ns = self._posted_ns.pop(client, None)
-        if posted_ns is not None:
-            self._telling.post.observe_ns(self._monotonic_ns() - posted_ns)
-        self._do(self._table.on_submitted(event, self._now_ns()))
-
-    def _on_snapshot(self, snapshot: Snapshot) -> None:
-        for update in (*snapshot.orders, *snapshot.fills):
-            self._recall(update.client_order_id, update.order_id)
-        self._do(self._table.on_snapshot(snapshot, self._now_ns()))
-        if not self._first_contact_ns:
-            self._first_contact_ns = snapshot.broker_ns
-            self._outbox.set_number("first_contact_ns", snapshot.broker_ns)
-        self._synced_ns = snapshot.broker_ns
-        self._outbox.set_number("synced_ns", snapshot.broker_ns)
-        before = self._sync.problem
-        doubtful = self._table.doubtful()
-        differing = sum(order.short for order in doubtful)
-        self._sync.answered(differing, len(doubtful) - differing, self._monotonic_ns())
-        if before and not self._sync.problem:
-            self._context.log.info("orders agree with the broker's", open=len(self._table.open_orders()))
-
-    def _on_trouble(self, event: StreamState | SnapshotFailed | UpdateUnreadable) -> None:
-        now_ns = self._monotonic_ns()
-        if isinstance(event, UpdateUnreadable):
-            self._sync.suspect(now_ns)
-            self._do([Notice("update-unreadable", event.reason)])
-        elif isinstance(event, StreamState):
-            if self._sync.on_stream(event.problem, now_ns):
-                tell = self._context.log.warning if event.problem else self._context.log.info
-                tell("order stream", problem=event.problem or "none, it listens")
-        else:
-            self._sync.failed(event.reason, now_ns, keys_refused=event.keys_refused)
-            self._context.log.warning("the broker could not be asked", reason=event.reason)
-
-    def _recall(self, client: str, order_id: str = "") -> None:
-        """Brings an order back into memory that is on disk only: closed before a restart, or long ago."""
-        if not self._table.knows(client, order_id):
-            found = self._outbox.find(order_id, client)
-            if found is not None:
-                self._table.restore(*found, self._now_ns())
+    def _fence(self, reason: str) -> None:
+        """Another engine has taken over, for as long as this process lives. What this one hears it still reports."""
+        if not self._fenced:
+            self._fenced = reason
+            self._table.blocked = self._why_blocked()
+            self._telling.fenced(reason)
 
     # What is done
 
@@ -213,6 +148,8 @@ class ExecutionEngine:
             elif isinstance(effect, Send):
                 self._outbox.put(effect.report, self._now_ns())
                 self._telling.report(effect.report)
+                if isinstance(effect.report.body, Fill):
+                    self._desk.booked(effect.report.body)
             elif isinstance(effect, Submit):
                 self._after_commit.append(partial(self._submit, self._prepare(effect)))
             elif isinstance(effect, Cancel):
@@ -228,18 +165,21 @@ class ExecutionEngine:
         return ready
 
     def _submit(self, ready: ReadyOrder) -> None:
-        self._posted_ns[ready.order.client_order_id] = self._monotonic_ns()
+        self._desk.posted(ready.order.client_order_id)
         self._broker.submit(ready)
-
-    def cancel_open_orders(self) -> None:
-        """Asks the broker to cancel whatever may still fill."""
-        self._do(self._table.cancel_open())
 
     def _end_turn(self) -> None:
         if self._after_commit or self._outbox.reports_waiting:
             self._commit()
         self._delivery.push(self._monotonic_ns())
-        self._table.blocked = self._why_blocked()
+        self._hold()
+
+    def _hold(self) -> None:
+        """What may not go now is held back here, and, where it went to the broker's threads already, there."""
+        self._table.blocked = held = self._why_blocked()
+        if held != self._told_held:
+            self._told_held = held
+            self._broker.hold(held)
 
     def _commit(self) -> None:
         """Writes, then does what had to wait for it. What cannot be written now is tried again."""
@@ -261,43 +201,26 @@ class ExecutionEngine:
         for action in actions:
             action()
 
-    def _tick(self) -> None:
-        self._commit()
-        now_ns = self._monotonic_ns()
-        if self._sync.begin(now_ns):
-            self._broker.reconcile(self._since_ns(), self._table.to_look_up())
-
-    def _look_for_doubt(self) -> None:
-        doubtful = {order.client_order_id for order in self._table.doubtful()}
-        if doubtful & self._doubted:
-            self._sync.suspect(self._monotonic_ns())
-        self._doubted = doubtful
-
-    def _since_ns(self) -> int:
-        """Since when the broker is asked, by its own clock: never before it was first asked."""
-        if not self._first_contact_ns:
-            return 0
-        created = [order.created_ns for order in self._table.open_orders() if order.order_id]
-        return max(self._first_contact_ns, min([self._synced_ns, *created]) - _MARGIN_NS)
-
     # What others ask
 
     def _why_blocked(self) -> str:
-        if self._stopping or self._disk_problem:
-            return self._stopping or self._disk_problem
+        if self._stopping or self._fenced or self._disk_problem:
+            return self._stopping or self._fenced or self._disk_problem
         if self._delivery.backlog >= BACKLOG_MAX:
             return f"the outbox is full: {self._delivery.backlog} reports are not acknowledged"
-        return self._sync.problem
+        return self._desk.problem
 
     def ready(self) -> list[str]:
-        """Not ready while orders would be refused: stream down, not reconciled, outbox full or not writable."""
+        """Not ready while orders would be refused: fenced off, not in sync, outbox full or not writable."""
         problem = self._why_blocked()
         return [problem] if problem else []
 
     def status(self) -> dict[str, Any]:
         """What was received, what is open, what is not acknowledged."""
         delivered = {"redelivered": self._delivery.redelivered.value, "backlog": self._delivery.backlog}
-        return {**self._telling.status(), **delivered, "outbox_epoch": self._outbox.epoch}
+        writer = {"outbox_epoch": self._outbox.epoch, "writer_epoch": self._outbox.writer.epoch, "fenced": self._fenced}
+        told = {**self._telling.status(), **delivered, **writer}
+        return {**told, "broker": self._desk.status(), "trading_state": self._trading.status()}
 
     def drain(self) -> None:
         """Refuses what still comes, waits for answers under way and for acks, and writes out; a few seconds at most."""

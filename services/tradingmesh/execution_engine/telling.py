@@ -3,7 +3,7 @@
 from collections import Counter as Tally
 from typing import Any
 
-from tradingmesh.core.events import ApiBreakerClosed, ApiBreakerOpened, ComponentError
+from tradingmesh.core.events import ApiBreakerClosed, ApiBreakerOpened, ComponentError, EngineFenced
 from tradingmesh.core.fills import Fill, Report
 from tradingmesh.core.orders.effects import ApiMoved, Notice, Origin, Tell
 from tradingmesh.core.orders.record import OrderStatus
@@ -72,6 +72,11 @@ class Telling:
         else:
             self._context.log.info("broker API breaker closed")
             self._context.events.emit(ApiBreakerClosed, reason="the broker answers again")
+
+    def fenced(self, reason: str) -> None:
+        """This engine is fenced off."""
+        self._context.log.error("fenced off", reason=reason)
+        self._context.events.emit(EngineFenced, instance=self._context.settings.instance, reason=reason)
 
     def error(self, error: str) -> None:
         """Something that needs attention."""

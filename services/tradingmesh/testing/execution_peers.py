@@ -15,6 +15,7 @@ from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Decision, R
 from tradingmesh.core.fills import Report
 from tradingmesh.core.place import Place
 from tradingmesh.core.signal import Side, Signal
+from tradingmesh.core.standing import EngineStarted
 from tradingmesh.wire.messages import APPROVED_SIGNAL, REPORT, REPORT_ACKS, RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
 
 TRACE = bytes(range(16))
@@ -77,11 +78,15 @@ class ExecutionPeers:
         self.risk.send_multipart(self._answers.frames(response, 1))
 
     def report(self) -> Report:
-        """The next report that the engine pushes."""
-        if not self._pulled:
-            self._wait(lambda: self.fills.poll(0))
-            self._pulled.extend(map(REPORT.decode, read_batch(self.fills.recv_multipart()).payloads))
-        return self._pulled.popleft()
+        """The next report that the engine pushes of an order; that it started is acknowledged and passed over."""
+        while True:
+            if not self._pulled:
+                self._wait(lambda: self.fills.poll(0))
+                self._pulled.extend(map(REPORT.decode, read_batch(self.fills.recv_multipart()).payloads))
+            report = self._pulled.popleft()
+            if not isinstance(report.body, EngineStarted):
+                return report
+            self.ack(report)
 
     @property
     def reports_wait(self) -> bool:

@@ -15,6 +15,7 @@ class RecordingBroker:
         self.submitted: list[ReadyOrder] = []
         self.canceled: list[Order] = []
         self.asked: list[tuple[int, list[str]]] = []
+        self.held = ""
         self.snapshot: Snapshot | None = Snapshot(1, (), ())
         self.deliver: Callable[[BrokerEvent], None] = lambda _: None
 
@@ -31,6 +32,10 @@ class RecordingBroker:
     def submit(self, ready: ReadyOrder) -> None:
         """Keeps the order, and leaves it unanswered."""
         self.submitted.append(ready)
+
+    def hold(self, reason: str) -> None:
+        """Keeps the reason."""
+        self.held = reason
 
     def cancel(self, order: Order) -> None:
         """Keeps the order."""

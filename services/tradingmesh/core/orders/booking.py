@@ -7,13 +7,16 @@ from tradingmesh.core.events import OrderFilled, PositionClosed, PositionOpened,
 from tradingmesh.core.fills import BookedReport, Fill, Position, Report, ReportApplied
 from tradingmesh.core.money import EXACT, ZERO
 from tradingmesh.core.orders.effects import Tell
-from tradingmesh.core.risk.ledger import cash_impact
+from tradingmesh.core.risk.ledger import cash_impact, taken_over
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
+from tradingmesh.core.standing import OpeningPosition
 
 
 def booked(report: Report, commission_per_share: Decimal) -> BookedReport:
     """The report with its figures; the end of an order moves nothing. Raises `InputError` for a fill that is none."""
     fill = report.body
+    if isinstance(fill, OpeningPosition):
+        return BookedReport(report, ZERO, _taken_over(fill))
     if not isinstance(fill, Fill):
         return BookedReport(report, ZERO, ZERO)
     _check(fill)
@@ -57,6 +60,12 @@ def _moved(before: Position, after: Position, trace_id: str) -> Tell:
         return Tell(PositionClosed, trace_id, {"symbol": after.symbol, "realised": after.realised})
     opened = before.quantity == 0
     return Tell(PositionOpened if opened else PositionUpdated, trace_id, {"position": after})
+
+
+def _taken_over(opening: OpeningPosition) -> Decimal:
+    e9(opening.quantity.copy_abs(), "quantity", QUANTITY_MAX)
+    e9(opening.price, "price", PRICE_MAX)
+    return taken_over(opening.quantity, opening.price)
 
 
 def _check(fill: Fill) -> None:

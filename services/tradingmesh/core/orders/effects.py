@@ -4,6 +4,8 @@ What `Save` and `Send` carry is on disk before anything after it leaves the proc
 intent, a report is never pushed before it is durable.
 """
 
+from decimal import Decimal
+
 import msgspec
 
 from tradingmesh.core.checks import RiskCheckRequest
@@ -39,17 +41,36 @@ class CancelFailed(msgspec.Struct, frozen=True, tag="cancel-failed"):
     reason: str
 
 
-class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
-    """What the broker says when asked for everything since a time of its own: orders first, then fills.
+class Held(msgspec.Struct, frozen=True):
+    """A position as the broker has it: signed quantity, and what a share is worth there."""
 
-    Asked in that order, the fills are never behind the orders. `missing` are the client order ids that were asked for
-    and that it does not know; `broker_ns` is its clock before the first question.
+    symbol: str
+    quantity: Decimal
+    price: Decimal
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """An order or a fill of the broker's that cannot be read; `symbol` is empty where not even that can be told."""
+
+    symbol: str
+    reason: str
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
+    """What the broker says when asked for everything since a time of its own: orders, then the account, then fills.
+
+    Asked in that order, the fills are never behind the orders, nor behind `positions` and `cash`; these are None where
+    the account was not looked at. `missing` are the client order ids that were asked for and that it does not know;
+    `broker_ns` is its clock before the first question.
     """
 
     broker_ns: int
     orders: tuple[OrderUpdate, ...]
     fills: tuple[OrderUpdate, ...]
     missing: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    positions: tuple[Held, ...] | None = None
+    cash: Decimal | None = None
 
 
 class SnapshotFailed(msgspec.Struct, frozen=True, tag="snapshot-failed"):

@@ -74,13 +74,14 @@ class BrokerSync:
             return self._api.retry_ns
         return self._not_before_ns if self._api.state is ApiState.HALF_OPEN else self._due_ns
 
-    def answered(self, differing: int, unconfirmed: int, now_ns: int) -> None:
+    def answered(self, differing: int, unconfirmed: int, now_ns: int, *, again: bool = False) -> None:
         """The broker's answer was taken in: so many orders are still not as it has them, so many it may not have.
 
-        An unconfirmed order is asked about again, and holds nothing back: all that it may do is reserved for it.
+        An unconfirmed order is asked about again, and holds nothing back: all that it may do is reserved for it. With
+        `again` the answer is not enough to go by: what the stream told before it was let go.
         """
         began_in, self._asked_in, self._failures = self._asked_in, None, 0
-        if began_in != self._connections:
+        if again or began_in != self._connections:
             self._due_ns = now_ns  # it may have been given before the stream listened again
             return
         self._sync_problem = f"{differing} orders are not as the broker has them" if differing else ""

@@ -22,6 +22,7 @@ from tradingmesh.core.orders.effects import (
     Ask,
     Cancel,
     Effect,
+    Held,
     Notice,
     Origin,
     Save,
@@ -37,7 +38,7 @@ from tradingmesh.core.orders.lifecycle import EVENTS, advance
 from tradingmesh.core.orders.record import Order, OrderEvent, OrderStatus, OrderUpdate, order_of
 from tradingmesh.core.orders.reports import adopted, closed_of, fill_of, keys_of, tell_of, working_of
 from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS
-from tradingmesh.core.standing import EngineStarted
+from tradingmesh.core.standing import EngineStarted, OpeningPosition
 
 OPEN_MAX = 10_000
 POSTING_MAX = 64
@@ -112,6 +113,15 @@ class OrderTable:
         held = {order.reservation_id for order in self.open_orders()} | set(used)
         body = EngineStarted(self._writer.epoch, tuple(sorted(held - {""})))
         return [Send(self._report(body, "", ""))]
+
+    def opened(self, positions: Iterable[Held]) -> list[Effect]:
+        """What the account has at the first contact, for the ledger to take over."""
+        at_ns = self.first_contact_ns
+        return [
+            Send(self._report(OpeningPosition(held.symbol, held.quantity, held.price, at_ns), "", ""))
+            for held in positions
+            if held.quantity
+        ]
 
     # From signal to submission
 

@@ -12,7 +12,7 @@ from typing import Literal
 from tradingmesh.contract import FLATTEN, CircuitBreakerSpec, RiskLimits, TradingState
 from tradingmesh.core.checks import Approved, ApprovedSignal, Check, Decision, Refused, RiskCheckRequest, Stage
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.fills import BookedReport, Fill, Position, ReportAnswer, ReportApplied, ReportSetAside
+from tradingmesh.core.fills import Body, BookedReport, Fill, Position, ReportAnswer, ReportApplied, ReportSetAside
 from tradingmesh.core.market import Quote, Trade
 from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.closing import ClosingOrders
@@ -34,13 +34,14 @@ from tradingmesh.core.risk.records import (
     SwitchSet,
     WriterSeen,
 )
-from tradingmesh.core.risk.reports import CONTESTED, Handed, fault_of, place_of
+from tradingmesh.core.risk.reports import CONTESTED, Handed, fault_of, opening_fault, place_of
 from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS, expiry_ns, reservation_id
 from tradingmesh.core.risk.snapshot import RiskSnapshot
 from tradingmesh.core.risk.state import RiskState
 from tradingmesh.core.risk.symbol_book import SymbolBook
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import OrderType, Signal
+from tradingmesh.core.standing import OpeningPosition
 
 MarketClock = Literal["tape", "wall"]
 MARKS_EVERY_NS = 5_000_000_000
@@ -314,13 +315,18 @@ class RiskCore:
         if isinstance(handed, PoisonReport):
             return self._keep(handed, handed.reason)
         booked, body = handed, handed.report.body
-        fault = fault_of(booked) or (self.state.reports.clash(body) if isinstance(body, Fill) else "")
+        fault = fault_of(booked) or self._clash(body)
         if fault:
             return self._keep(booked, fault)
         doubled = isinstance(body, Fill) and self.state.reports.knows_fill(body.fill_id)
         before = self.state.ledger.position(body.symbol)
         self._record(ReportBooked(booked))
         return self._applied(booked, before, duplicate=doubled)
+
+    def _clash(self, body: Body) -> str:
+        if isinstance(body, OpeningPosition):
+            return opening_fault(body, self.state.ledger)
+        return self.state.reports.clash(body) if isinstance(body, Fill) else ""
 
     def _keep(self, handed: Handed, reason: str) -> ReportSetAside:
         """Sets it aside: of what it says nothing takes effect, and a person must look."""

@@ -25,6 +25,11 @@ def cash_impact(side: Side, quantity: Decimal, price: Decimal, commission: Decim
     return EXACT.subtract(earned, commission)
 
 
+def taken_over(quantity: Decimal, price: Decimal) -> Decimal:
+    """What it does to cash to take over a position at a price: equity stays as it is."""
+    return EXACT.multiply(EXACT.multiply(quantity, price), Decimal(-1))
+
+
 def share_of_cost(position: Position, closed: Decimal) -> Decimal:
     """The part of the cost that leaves with `closed` of the position's quantity (unsigned)."""
     held = position.quantity.copy_abs()
@@ -76,11 +81,6 @@ class Ledger:
         self._positions[fill.symbol] = after
         return before, after
 
-    @property
-    def realised(self) -> Decimal:
-        """Realised profit since the start, commissions taken off."""
-        return total(position.realised for position in self._positions.values())
-
     def knows(self, symbol: str) -> bool:
         """Whether there ever was a position in it."""
         return symbol in self._positions
@@ -94,6 +94,11 @@ class Ledger:
         """Takes what a snapshot has, in place of all."""
         self.cash = cash
         self._positions = {position.symbol: position for position in positions}
+
+    @property
+    def realised(self) -> Decimal:
+        """Realised profit since the start, commissions taken off."""
+        return total(position.realised for position in self._positions.values())
 
     def unrealised(self, marks: Mapping[str, Decimal]) -> Decimal:
         """What the open positions would earn, sold at `marks`. Raises `KeyError` for an open position without one."""

@@ -7,11 +7,12 @@ import msgspec
 
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.fills import BookedReport, Fill, Report
+from tradingmesh.core.money import plain
 from tradingmesh.core.place import Place, PoisonReport
-from tradingmesh.core.risk.ledger import cash_impact
+from tradingmesh.core.risk.ledger import Ledger, cash_impact, taken_over
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import Side
-from tradingmesh.core.standing import OrderWorking
+from tradingmesh.core.standing import OpeningPosition, OrderWorking
 
 HELD_MAX = 10_000
 FILL_IDS_MAX = 100_000
@@ -53,6 +54,9 @@ def fault_of(booked: BookedReport) -> str:
         if isinstance(body, Fill):
             _check_fill(body, booked)
             return ""
+        if isinstance(body, OpeningPosition):
+            _check_opening(body, booked)
+            return ""
         _check_moves_nothing(booked)
         if isinstance(body, OrderWorking):
             _check_working(body)
@@ -61,9 +65,24 @@ def fault_of(booked: BookedReport) -> str:
     return ""
 
 
+def opening_fault(opening: OpeningPosition, ledger: Ledger) -> str:
+    """Why what an account held cannot be taken over: the ledger has booked another position. A person must look."""
+    held = ledger.position(opening.symbol).quantity
+    if not ledger.knows(opening.symbol) or held == opening.quantity:
+        return ""
+    return f"the broker has {plain(opening.quantity)} {opening.symbol} as this outbox begins, the ledger {plain(held)}"
+
+
 def _check_moves_nothing(booked: BookedReport) -> None:
     if not (booked.cash_impact.is_zero() and booked.commission.is_zero()):
         raise InputError("only a fill moves cash")
+
+
+def _check_opening(opening: OpeningPosition, booked: BookedReport) -> None:
+    e9(opening.quantity.copy_abs(), "quantity", QUANTITY_MAX)
+    e9(opening.price, "price", PRICE_MAX)
+    if not booked.commission.is_zero() or booked.cash_impact != taken_over(opening.quantity, opening.price):
+        raise InputError("a position that is taken over costs what it is worth, and no commission")
 
 
 def _check_working(working: OrderWorking) -> None:
@@ -101,6 +120,16 @@ def _check_commission(commission: Decimal) -> None:
         raise InputError(f"commission {commission} has more than {COMMISSION_DECIMALS} decimals")
 
 
+class ReportsSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The durable part of `ReportSequences`, what is forgotten in time with the oldest first."""
+
+    taken: list[tuple[Line, int]]
+    kept: list[tuple[Place, str, str]]
+    known: dict[str, str]
+    fills_booked: int
+    kept_count: int
+
+
 class ReportSequences:
     """What was taken of each line, and what waits for the reports before it.
 
@@ -120,15 +149,18 @@ class ReportSequences:
         self.waiting_count = 0
         self.dropped_count = 0
 
-class ReportsSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The durable part of `ReportSequences`, what is forgotten in time with the oldest first."""
+    def snapshot(self) -> ReportsSnapshot:
+        """What survives a restart."""
+        kept = [(place, identity, reason) for (place, identity), reason in self._kept.items()]
+        return ReportsSnapshot(list(self._taken.items()), kept, self._known, self.fills_booked, self.kept_count)
 
-    taken: list[tuple[Line, int]]
-    kept: list[tuple[Place, str, str]]
-    known: dict[str, str]
-    fills_booked: int
-    kept_count: int
-
+    def load(self, snapshot: ReportsSnapshot) -> None:
+        """Takes what a snapshot has, in place of all."""
+        self._taken = dict(snapshot.taken)
+        self._kept = {(place, identity): reason for place, identity, reason in snapshot.kept}
+        self._known = dict(snapshot.known)
+        self.fills_booked = snapshot.fills_booked
+        self.kept_count = snapshot.kept_count
 
     def next_of(self, line: Line) -> int:
         """The sequence number that the line expects."""
@@ -149,19 +181,6 @@ class ReportsSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def take_waiting(self, line: Line) -> Handed | None:
         """The report that the line expects next, if it waits."""
         held = self._waiting.get(line)
-    def snapshot(self) -> ReportsSnapshot:
-        """What survives a restart."""
-        kept = [(place, identity, reason) for (place, identity), reason in self._kept.items()]
-        return ReportsSnapshot(list(self._taken.items()), kept, self._known, self.fills_booked, self.kept_count)
-
-    def load(self, snapshot: ReportsSnapshot) -> None:
-        """Takes what a snapshot has, in place of all."""
-        self._taken = dict(snapshot.taken)
-        self._kept = {(place, identity): reason for place, identity, reason in snapshot.kept}
-        self._known = dict(snapshot.known)
-        self.fills_booked = snapshot.fills_booked
-        self.kept_count = snapshot.kept_count
-
         found = held.pop(self.next_of(line), None) if held else None
         if held is not None and not held:
             del self._waiting[line]

@@ -19,9 +19,9 @@ SIGNAL_HORIZON_NS = 3_600_000_000_000
 class Reservation(msgspec.Struct):
     """An order that may still fill: `open_e9` is left (x 1e9), at `price_e9` a share (0 is the mark).
 
-    `confirmed_by` is the request (the client order id) that confirmed it before submission, `writer` who asked it; until
-    then it expires at `expires_ns` (wall). An order placed elsewhere has no `signal`; one by notional has `money_e18`
-    dollars (x 1e18) left to trade instead of a quantity.
+    `confirmed_by` is the request (the client order id) that confirmed it before submission, `writer` whose it was;
+    until then it expires at `expires_ns` (wall). An order placed elsewhere has no `signal`; one by notional has
+    `money_e18` dollars (x 1e18) left to trade instead of a quantity.
     """
 
     reservation_id: str

@@ -34,7 +34,7 @@ from tradingmesh.core.risk.snapshot import RiskSnapshot
 from tradingmesh.core.risk.symbol_book import SymbolBook
 from tradingmesh.core.risk.units import scaled, text_e18
 from tradingmesh.core.signal import Side
-from tradingmesh.core.standing import EngineStarted, OrderWorking
+from tradingmesh.core.standing import EngineStarted, OpeningPosition, OrderWorking
 
 _STRICTEST = (TradingState.HALTED, TradingState.REDUCING, TradingState.ACTIVE)
 
@@ -211,18 +211,29 @@ class RiskState:
             self._fold_closed(body, report.reservation_id)
         elif isinstance(body, OrderWorking):
             self._fold_working(body, report.reservation_id)
+        elif isinstance(body, OpeningPosition):
+            self._fold_opening(body)
         else:
             self._fold_started(body, report.outbox_epoch)
+
+    def _fold_opening(self, opening: OpeningPosition) -> None:
+        if self.ledger.knows(opening.symbol):
+            return  # it was booked fill by fill, and came out the same
+        self.ledger.take_over(opening.symbol, opening.quantity, opening.price)
+        self._moved(opening.symbol, opening.quantity, opening.price)
 
     def _fold_fill(self, fill: Fill, reservation_id: str, commission: Decimal) -> None:
         _, after = self.ledger.book(fill, commission)
         self.reports.remember_fill(fill.fill_id, fill.order_id)
-        self._cash_e18 = scaled(self.ledger.cash, 18)
-        book = self.book(fill.symbol)
-        book.quantity_e9 = scaled(after.quantity, 9)
-        book.seed_e9 = scaled(fill.price, 9)
-        self.stale.add(book)
+        self._moved(fill.symbol, after.quantity, fill.price)
         self._fill_reservation(fill, reservation_id)
+
+    def _moved(self, symbol: str, quantity: Decimal, price: Decimal) -> None:
+        self._cash_e18 = scaled(self.ledger.cash, 18)
+        book = self.book(symbol)
+        book.quantity_e9 = scaled(quantity, 9)
+        book.seed_e9 = scaled(price, 9)
+        self.stale.add(book)
 
     def _fill_reservation(self, fill: Fill, reservation_id: str) -> None:
         reservation = self.reservations.get(reservation_id)

@@ -1,0 +1,111 @@
+"""A reconciliation's questions through alpaca-py, against a server that answers oddly."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tradingmesh.adapters import alpaca_snapshot, alpaca_trading
+from tradingmesh.adapters.alpaca_answers import KeysRefusedError
+from tradingmesh.adapters.alpaca_gate import ApiGate
+from tradingmesh.adapters.alpaca_trading import AlpacaTrading
+from tradingmesh.contract import BrokerSpec, RetrySpec
+from tradingmesh.core.errors import BrokerError
+from tradingmesh.core.orders.effects import Held
+from tradingmesh.runtime.component import WallClock
+from tradingmesh.telemetry.metrics import Metrics
+from tradingmesh.testing.alpaca_server import AlpacaServer, activity, order_json
+
+BROKER = BrokerSpec(retry=RetrySpec(initial=10, max=20))
+
+
+@pytest.fixture
+def alpaca(monkeypatch: pytest.MonkeyPatch) -> Iterator[AlpacaServer]:
+    monkeypatch.setattr(alpaca_trading, "READ_TIMEOUT_S", 0.3)
+    server = AlpacaServer()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def trading(alpaca: AlpacaServer) -> AlpacaTrading:
+    gate = ApiGate(BROKER.api_circuit_breaker, WallClock(), Metrics(), lambda _: None)
+    return AlpacaTrading("key", "secret", alpaca.url, gate, BROKER.retry, paper=True, clock=WallClock())
+
+
+def test_snapshot_has_every_page(alpaca: AlpacaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders and fills over several pages, each once, and what was to be looked up."""
+    monkeypatch.setattr(alpaca_snapshot, "ORDERS_PAGE", 3)
+    monkeypatch.setattr(alpaca_snapshot, "FILLS_PAGE", 2)
+    for number in range(1, 8):
+        status = "new" if number % 2 else "filled"
+        alpaca.orders[f"c-{number}"] = order_json(f"c-{number}", number, status=status)
+    alpaca.orders["old"] = order_json("old", 9, submitted_at="2020-01-02T15:00:00Z", status="canceled")
+    for number in range(1, 6):
+        alpaca.activities.append(activity(number))
+    snapshot = trading(alpaca).snapshot(1_700_000_000_000_000_000, ["c-1", "old", "never"])
+    assert sorted(update.client_order_id for update in snapshot.orders) == [*(f"c-{n}" for n in range(1, 8)), "old"]
+    assert [update.cumulative_quantity for update in snapshot.fills] == [Decimal(n) for n in range(1, 6)]
+    assert snapshot.missing == ("never",)
+    assert snapshot.broker_ns == 1_704_209_400_500_000_000
+    assert alpaca.asked[-1] == "/v2/account/activities/FILL"  # fills after orders: never behind them
+
+
+def test_first_snapshot_is_the_account_as_it_is(alpaca: AlpacaServer) -> None:
+    """Open orders, positions and cash; what happened before our time is not ours."""
+    alpaca.orders = {"a": order_json("a", 1), "b": order_json("b", 2, status="filled")}
+    alpaca.positions = [
+        {"symbol": "IBM", "qty": "-7.5", "side": "short", "current_price": "10.25", "avg_entry_price": "9"},
+        {"symbol": "KO", "qty": "3", "side": "long", "current_price": None, "avg_entry_price": "60"},
+    ]
+    snapshot = trading(alpaca).snapshot(0, [])
+    assert [update.client_order_id for update in snapshot.orders] == ["a"]
+    assert snapshot.positions == (Held("IBM", Decimal("-7.5"), Decimal("10.25")), Held("KO", Decimal(3), Decimal(60)))
+    assert snapshot.cash == Decimal("1000.25")
+    assert alpaca.asked[-3:] == ["/v2/positions", "/v2/account", "/v2/account/activities/FILL"]
+
+
+def test_first_snapshot_needs_a_moment_without_a_fill(alpaca: AlpacaServer) -> None:
+    """Otherwise nobody could say whether the positions have that fill in them."""
+    alpaca.activities = [activity()]
+    with pytest.raises(BrokerError, match="orders fill just now"):
+        trading(alpaca).snapshot(0, [])
+
+
+def test_row_that_cannot_be_read_holds_nothing_else_up(alpaca: AlpacaServer) -> None:
+    """It is named with its symbol; the others are there. Of an order that has ended nothing is missed."""
+    alpaca.orders = {"a": order_json("a", 1), "b": order_json("b", 2, side="?"), "c": order_json("c", 3, qty="x")}
+    alpaca.orders["c"]["status"] = "canceled"
+    alpaca.activities = [activity(1), activity(2, symbol="KO", price="x"), activity(3)]
+    alpaca.positions = [{"symbol": "BAC", "qty": "many", "side": "long"}]
+    snapshot = trading(alpaca).snapshot(1_700_000_000_000_000_000, [])
+    assert [update.client_order_id for update in snapshot.orders] == ["a"]
+    assert [update.cumulative_quantity for update in snapshot.fills] == [1, 3]
+    assert [row.symbol for row in snapshot.unreadable] == ["IBM", "IBM", "BAC", "KO"]
+    assert "price: 'x' is not a number" in snapshot.unreadable[3].reason
+
+
+def test_order_named_by_the_brokers_id_is_found(alpaca: AlpacaServer) -> None:
+    """Of some a fill only was heard, which tells no client order id."""
+    alpaca.orders = {"old": order_json("old", 9, submitted_at="2020-01-02T15:00:00Z", status="canceled")}
+    name, unknown = alpaca.orders["old"]["id"], order_json("x", 8)["id"]
+    snapshot = trading(alpaca).snapshot(1_700_000_000_000_000_000, [name, unknown])
+    assert [update.client_order_id for update in snapshot.orders] == ["old"]
+    assert snapshot.missing == (unknown,)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((401, {"message": "unauthorized"}), KeysRefusedError),
+        ((200, {"timestamp": "soon"}), BrokerError),
+        ((200, ["odd"]), BrokerError),
+        ((200, "<html>maintenance</html>"), BrokerError),
+    ],
+)
+def test_snapshot_that_cannot_be_had(alpaca: AlpacaServer, answer: tuple[int, Any], error: type[Exception]) -> None:
+    """Whatever comes instead of an answer is one clear error."""
+    alpaca.answers["/v2/clock"] = answer
+    with pytest.raises(error):
+        trading(alpaca).snapshot(1, [])
