@@ -144,15 +144,17 @@ class Mesh:
             self._added.append(process)
 
     def start(self, *names: str, ready: bool = True) -> None:
-        """Starts them one after the other. With `ready`, each is waited for until it answers that it is ready."""
+        """Starts them, all at once but for the broker. With `ready`, each is waited for until it says that it is."""
         if not self._children:
             self.plan()
-        for name in names:
-            for instance in self.instances(name):
-                child = self._children[instance] = self._child(self._children[instance].process)
-                child.start()
-                if ready:
-                    self.wait(partial(self.ready, instance))
+        started = [instance for name in names for instance in self.instances(name)]
+        for instance in started:
+            child = self._children[instance] = self._child(self._children[instance].process)
+            child.start()
+            if ready and instance == Component.ALPACA_SIMULATOR:
+                self.wait(partial(self.ready, instance))
+        for instance in started if ready else ():
+            self.wait(partial(self.ready, instance))
 
     def instances(self, name: str) -> list[str]:
         """The instances of a component, or the one of that name."""
