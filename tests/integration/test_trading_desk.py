@@ -46,6 +46,19 @@ LIMITS = {
 }
 
 
+class SetClock:
+    """A wall clock that is set by hand, beside a monotonic one that goes on."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0
+
+    def now_ns(self) -> int:
+        return time.time_ns() + self.ahead_s * 10**9
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+
 class Mesh:
     """A risk manager, a subscriber, a person and an execution engine's sockets, all in this thread."""
 
@@ -62,12 +75,14 @@ class Mesh:
         self.desk = RiskDesk()
         self._commands, self._asks = Sender(CONTROL_REQUEST, "person", 1), Sender(RISK_CHECK_REQUEST, "engine", 1)
         self.heard = self.joins()
+        self.clock = SetClock()
         self.start()
 
     def start(self) -> None:
         self.context = self._make_context(
             Component.RISK_MANAGER, dict(self.spec), epoch=time.time_ns(), system_file=self.file, control_token=TOKEN
         )
+        self.context = self.context._replace(clock=self.clock)
         service = build(self.context)
         assert isinstance(service, RiskManager)
         self.service, self.core = service, service._core
@@ -182,6 +197,19 @@ def test_a_trip_is_told_with_its_reason_and_the_way_back(mesh: Mesh) -> None:
     mesh.quote("99")
     mesh.hears(lambda status: status.breaker is BreakerState.CLOSED)
     assert (mesh.heard.status.withdraw, mesh.heard.status.refused) == (Withdraw.NONE, "")
+
+
+@pytest.mark.parametrize("ahead_s", [300, -300])
+def test_a_clock_that_is_set_neither_ends_the_recovery_period_nor_draws_it_out(mesh: Mesh, ahead_s: int) -> None:
+    """The service hands the core a monotonic time as well; that the clock was set is counted."""
+    mesh.holds(Side.BUY, "200")
+    mesh.quote("60")
+    mesh.hears(lambda status: status.breaker is BreakerState.OPEN)
+    tripped_s = time.monotonic()
+    mesh.clock.ahead_s = ahead_s
+    mesh.hears(lambda status: status.breaker is BreakerState.HALF_OPEN)
+    assert 0.2 < time.monotonic() - tripped_s < 5
+    mesh.run_until(lambda: mesh.context.metrics.snapshot()["gauges"]["clock_steps"][""] == 1)
 
 
 def test_flatten_closes_over_the_wire_and_across_a_restart(mesh: Mesh) -> None:

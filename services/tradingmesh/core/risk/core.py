@@ -151,7 +151,7 @@ class RiskCore:
         To be called several times a second. What is decided in between starts no day and ends no wait.
         """
         day = self.state.day
-        if not self._tape and self._days.begins(Day(day.start_ns, day.end_ns), now_ns, monotonic_ns):
+        if self._days.begins(Day(day.start_ns, day.end_ns), now_ns, monotonic_ns) and not self._tape:
             self._start_day(now_ns)
         self._take_effect(now_ns, monotonic_ns)
         if monotonic_ns - self._marked_ns >= MARKS_EVERY_NS:
