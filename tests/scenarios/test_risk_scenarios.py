@@ -109,8 +109,8 @@ class Stage:
             f"{approved.signal.symbol}"
             for approved in given
         ]
-        refused = self.desk.core.state.flatten.refused
-        return told + [f"{symbol} not closed: {reason}" for symbol, reason in sorted(refused.items())]
+        held_up = self.desk.core.state.flatten.held_up
+        return told + [f"{symbol} {reason}" for symbol, reason in sorted(held_up.items())]
 
     def do_withdrawn(self) -> list[str]:
         """What the mesh is told: which orders must go, and why no other may."""

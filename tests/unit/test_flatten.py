@@ -108,6 +108,7 @@ def test_none_is_given_while_an_order_of_the_symbol_works(desk: RiskDesk) -> Non
     desk.confirm(working)
     desk.core.flatten()
     assert _given(desk) == []
+    assert desk.core.state.flatten.held_up == {"IBM": "waits for the order of r-w to end"}
     desk.apply(desk.filled(working, "25", "101"))
     assert _given(desk) == []
     desk.apply(desk.closed(working))
@@ -144,11 +145,11 @@ def test_what_refuses_a_closing_order_is_told(desk: RiskDesk) -> None:
     desk.wait(6)
     desk.core.flatten()
     assert _given(desk) == []
-    assert "quote-age: the quote of IBM is 6000 ms old" in desk.core.state.flatten.refused["IBM"]
+    assert "quote-age: the quote of IBM is 6000 ms old" in desk.core.state.flatten.held_up["IBM"]
     desk.wait(1)
     desk.quote("IBM", "99.99", "100.01")
     assert len(_given(desk)) == 1
-    assert desk.core.state.flatten.refused == {}
+    assert desk.core.state.flatten.held_up == {"IBM": "waits for the order of r-flatten-1-1 to end"}
 
 
 def test_an_open_breaker_lets_closing_orders_through_and_no_others(desk: RiskDesk) -> None:
@@ -198,7 +199,7 @@ def test_a_manifest_that_halts_is_obeyed(desk: RiskDesk) -> None:
     desk.core.flatten()
     desk.core.set_limits(limits(), CircuitBreakerSpec(), TradingState.HALTED)
     assert _given(desk) == []
-    assert "trading is Halted (manifest Halted" in desk.core.state.flatten.refused["IBM"]
+    assert "trading is Halted (manifest Halted" in desk.core.state.flatten.held_up["IBM"]
     with pytest.raises(InputError, match="the manifest halts trading"):
         desk.core.flatten()
 

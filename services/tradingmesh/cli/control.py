@@ -64,8 +64,8 @@ def _flatten_lines(flatten: dict[str, Any]) -> list[str]:
         return []
     what = flatten["symbol"] or "every position"
     told = f"closing {what}, {flatten['orders']} orders given" if flatten["active"] else flatten["outcome"]
-    refused = [f"          {symbol} not closed: {reason}" for symbol, reason in sorted(flatten["refused"].items())]
-    return [f"flatten   {told}", *refused]
+    held_up = [f"          {symbol}: {reason}" for symbol, reason in sorted(flatten["held_up"].items())]
+    return [f"flatten   {told}", *held_up]
 
 
 def _settings(file: Path | None) -> Settings:

@@ -34,19 +34,29 @@ class ClosingOrders:
         self._given: dict[str, tuple[int, int]] = {}
 
     def give(self, now_ns: int, market_ns: int, monotonic_ns: int) -> list[ApprovedSignal]:
-        """Those that are due and approved. Why one is not approved is told in the state's `flatten.refused`."""
+        """Those that are due and approved. What holds up the others is told in the state's `flatten.held_up`."""
         given = []
-        refused = self._state.flatten.refused
+        held_up = self._held_up()
         for book in self._due(monotonic_ns):
             signal = self._signal(book, now_ns, market_ns)
             asked = RiskCheckRequest(f"{signal.signal_id}/signal", Stage.SIGNAL, signal, signal.reference_price, now_ns)
             decision = self._decide(asked, now_ns)
             if isinstance(decision, Approved):
-                refused.pop(book.symbol, None)
                 given.append(ApprovedSignal(signal, decision))
+                held_up[book.symbol] = _waits_for(decision.reservation_id)
             else:
-                refused[book.symbol] = decision.reason
+                held_up[book.symbol] = decision.reason
         return given
+
+    def _held_up(self) -> dict[str, str]:
+        """The orders that must end first, and the last refusal where there is none."""
+        flatten = self._state.flatten
+        for symbol in [symbol for symbol in flatten.held_up if not self._state.book(symbol).quantity_e9]:
+            del flatten.held_up[symbol]
+        for found in self._state.reservations:
+            if flatten.covers(found.symbol):
+                flatten.held_up[found.symbol] = _waits_for(found.reservation_id)
+        return flatten.held_up
 
     def done(self) -> bool:
         """Whether nothing is held of what was to be closed, and nothing works."""
@@ -78,6 +88,10 @@ class ClosingOrders:
             valid_until_ns=now_ns + VALID_NS,
             reason=f"flatten {flatten.number}",
         )
+
+
+def _waits_for(reservation_id: str) -> str:
+    return f"waits for the order of {reservation_id} to end"
 
 
 def _quantity_e9(book: SymbolBook, limits: OrderLimits, price_e9: int) -> int:

@@ -19,7 +19,7 @@ class FlattenSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Flatten:
     """Whether one is under way, which, and how many orders it has given. Its records move it.
 
-    `refused` says by symbol why the last closing order was not given; it is kept in memory only.
+    `held_up` says by symbol what its next closing order waits for; it is kept in memory only.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Flatten:
         self.symbol = ""
         self.orders = 0
         self.outcome = ""
-        self.refused: dict[str, str] = {}
+        self.held_up: dict[str, str] = {}
 
     def snapshot(self) -> FlattenSnapshot:
         """What survives a restart."""
@@ -38,18 +38,18 @@ class Flatten:
         """Takes what a snapshot has, in place of all."""
         self.number, self.active, self.symbol = snapshot.number, snapshot.active, snapshot.symbol
         self.orders, self.outcome = snapshot.orders, snapshot.outcome
-        self.refused.clear()
+        self.held_up.clear()
 
     def begin(self, number: int, symbol: str) -> None:
         """From now on everything is to be closed, or `symbol` alone."""
         self.number, self.symbol, self.active = number, symbol, True
         self.orders, self.outcome = 0, ""
-        self.refused.clear()
+        self.held_up.clear()
 
     def end(self, outcome: str) -> None:
         """It is over."""
         self.active, self.outcome = False, outcome
-        self.refused.clear()
+        self.held_up.clear()
 
     def count(self, signal: Signal) -> None:
         """An order was reserved: where it is a closing order, the next one gets another id."""

@@ -35,7 +35,7 @@ class BreakerStatus(msgspec.Struct, frozen=True):
 class FlattenStatus(msgspec.Struct, frozen=True):
     """The flatten under way, or how the last one ended: `number` is 0 before any, `symbol` empty for all positions.
 
-    `refused` says by symbol why its next closing order was not approved.
+    `held_up` says by symbol what its next closing order waits for.
     """
 
     number: int
@@ -43,7 +43,7 @@ class FlattenStatus(msgspec.Struct, frozen=True):
     symbol: str
     orders: int
     outcome: str
-    refused: dict[str, str]
+    held_up: dict[str, str]
 
 
 class RiskStatus(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ def status_of(state: RiskState) -> RiskStatus:
             symbol=flatten.symbol,
             orders=flatten.orders,
             outcome=flatten.outcome,
-            refused=dict(flatten.refused),
+            held_up=dict(flatten.held_up),
         ),
         cash=plain(state.ledger.cash),
         equity=text_e18(state.equity_e18),
