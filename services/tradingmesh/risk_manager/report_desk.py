@@ -1,12 +1,13 @@
 """Takes booked reports (ROUTER) and answers each once it is on disk."""
 
+import msgspec
 import zmq
 
 from tradingmesh.adapters.zmq_messages import Sender
 from tradingmesh.adapters.zmq_reports import Batch, read_batch
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
-from tradingmesh.core.fills import ReportAnswer
+from tradingmesh.core.fills import ReportAnswer, ReportApplied
 from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.core.risk.reports import HELD_MAX, Handed, place_of
@@ -101,8 +102,14 @@ class ReportDesk:
             askers = self._waiting.pop(told, []) if self._waiting else []
             if told == place and asker not in askers:
                 askers.append(asker)
-            for identity in askers:
-                self._answers.setdefault(identity, []).append(answer)
+            self._address(answer, askers)
+
+    def _address(self, answer: ReportAnswer, askers: list[bytes]) -> None:
+        """Who asked last is most likely to be there still: that it is new is told to this one only."""
+        for identity in askers[-1:]:
+            self._answers.setdefault(identity, []).append(answer)
+        for identity in askers[:-1]:
+            self._answers.setdefault(identity, []).append(_repeated(answer))
 
     def _wait(self, asker: bytes, place: Place) -> None:
         if place not in self._waiting and len(self._waiting) >= HELD_MAX:
@@ -111,6 +118,13 @@ class ReportDesk:
         if asker not in askers:
             askers.append(asker)
             del askers[:-ASKERS_MAX]
+
+
+def _repeated(answer: ReportAnswer) -> ReportAnswer:
+    """The answer for the others who handed in the same report."""
+    if not isinstance(answer, ReportApplied) or answer.duplicate:
+        return answer
+    return msgspec.structs.replace(answer, duplicate=True, before=answer.after)
 
 
 def _read(kind: int, place: Place, payload: bytes) -> Handed:
