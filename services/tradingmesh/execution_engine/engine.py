@@ -219,7 +219,7 @@ class ExecutionEngine:
         """What was received, what is open, what is not acknowledged."""
         delivered = {"redelivered": self._delivery.redelivered.value, "backlog": self._delivery.backlog}
         writer = {"outbox_epoch": self._outbox.epoch, "writer_epoch": self._outbox.writer.epoch, "fenced": self._fenced}
-        told = {**self._telling.status(), **delivered, **writer}
+        told = {**self._telling.status(), "orders_posting": self._table.posting, **delivered, **writer}
         return {**told, "broker": self._desk.status(), "trading_state": self._trading.status()}
 
     def drain(self) -> None:
