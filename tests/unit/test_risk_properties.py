@@ -149,6 +149,8 @@ class Interleaving(RuleBasedStateMachine):
     def restart(self) -> None:
         """The twin starts anew from its records, and hears the last quotes and the waiting reports again."""
         self.twin.core = self.twin.restarted()
+        # What nobody watched is no part of the breaker's waits; here no time went by, so the twin waits on.
+        self.twin.core.state.breaker._waiting_ns = self.live.core.state.breaker._waiting_ns
         for symbol in SYMBOLS:
             quoted = self.live.core.state.book(symbol)
             self._requote(self.twin, symbol)

@@ -150,6 +150,22 @@ def test_a_day_of_23_or_25_hours_is_one_day(date: str) -> None:
     assert len(_days(desk)) == 3
 
 
+def test_an_approval_whose_order_never_came_lapses_though_the_clock_is_set_back() -> None:
+    """After half a minute at the latest: its room is not kept for as long as the clock was set back."""
+    desk = RiskDesk()
+    desk.quote("IBM", "100", "100")
+    assert isinstance(desk.ask(desk.signal("lost", Side.BUY, "1")), Approved)
+    confirmed = desk.signal("works", Side.BUY, "1")
+    desk.ask(confirmed)
+    desk.confirm(confirmed)
+    desk.wait(0)
+    desk.set_clock(-FIVE_MINUTES_S)
+    _live(desk, 30, step_s=1)
+    assert len(desk.core.state.reservations) == 2
+    desk.wait(1)
+    assert [found.reservation_id for found in desk.core.state.reservations] == ["r-works"]
+
+
 class TestMarksAfterARestart:
     """What a position was worth is known again before any price comes."""
 

@@ -17,6 +17,7 @@ from tradingmesh.core.market import Quote, Trade
 from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.closing import ClosingOrders
 from tradingmesh.core.risk.day import Day, DayWatch, day_of
+from tradingmesh.core.risk.lapses import Lapses
 from tradingmesh.core.risk.limits import Limits
 from tradingmesh.core.risk.pre_trade import ORDER_PLAN, REPEAT_PLAN, SIGNAL_PLAN, Ask, Plan
 from tradingmesh.core.risk.records import (
@@ -68,6 +69,7 @@ class RiskCore:
         self._tick_ns = 0
         self._tape_day_end_ns = 0 if self._tape else sys.maxsize
         self._days = DayWatch()
+        self._lapses = Lapses()
         self._closing = ClosingOrders(self.state, self._decide)
         self._marked_ns = 0
         self._records: list[RiskRecord] = []
@@ -153,6 +155,8 @@ class RiskCore:
         day = self.state.day
         if self._days.begins(Day(day.start_ns, day.end_ns), now_ns, monotonic_ns) and not self._tape:
             self._start_day(now_ns)
+        for key in self._lapses.due(self.state.reservations, monotonic_ns):
+            self._record(Expired(key))
         self._take_effect(now_ns, monotonic_ns)
         if monotonic_ns - self._marked_ns >= MARKS_EVERY_NS:
             self._marked_ns = monotonic_ns
