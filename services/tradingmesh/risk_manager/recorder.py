@@ -10,6 +10,7 @@ from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.core.risk.records import Confirmed, Expired, ReportKept, Reserved, RiskRecord, encode
 from tradingmesh.core.risk.snapshot import encode_snapshot
 from tradingmesh.ports import Journal
+from tradingmesh.risk_manager.recovery import Recovered
 from tradingmesh.runtime.component import Context
 
 SNAPSHOT_EVERY = 20_000
@@ -30,11 +31,10 @@ class Recorder:
     decided before is kept and written as soon as there is room, or the database, again.
     """
 
-    def __init__(self, context: Context, core: RiskCore, journal: Journal, snapshot_at: int) -> None:
+    def __init__(self, context: Context, core: RiskCore, journal: Journal, recovered: Recovered) -> None:
         self._core = core
         self._journal = journal
-        self._snapshot_at = snapshot_at
-        self._position = snapshot_at
+        self._snapshot_at, self._position = recovered
         self._unwritten: list[RiskRecord] = []
         self._retry_ns = 0
         self._events = context.events
