@@ -131,11 +131,15 @@ def test_killed_at_any_moment_it_books_each_fill_once(process: Process) -> None:
 
 
 def test_the_command_line_commands_it(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Status, halt, reduce, resume, reset-breaker; a wrong token is told so, and a mesh that does not run too."""
+    """Status, halt, reduce, flatten, resume, reset-breaker; a wrong token is told so, and a mesh that does not run too."""
     assert "trading   Active (manifest Active, switch Active)" in _cli("status")[0]
     assert _cli("halt", "--reason", "drill")[0].startswith("trading is Halted (manifest Active, switch Halted)")
     assert _status()["trading"] == "Halted"
     assert _cli("reduce")[0].startswith("trading is Reducing")
+    assert "flatten" not in _cli("status")[0]
+    assert "neither a position in 'IMB'" in str(_cli("flatten", "--symbol", "IMB")[1])
+    assert "; flatten 1 closes every position" in _cli("flatten", "--reason", "drill")[0]
+    assert "flatten   " in _cli("status")[0]
     assert _cli("resume")[0].startswith("trading is Active")
     assert str(_cli("reset-breaker")[1]) == "the circuit breaker is Closed: there is nothing to reset"
     monkeypatch.setenv("TRADINGMESH_CONTROL_TOKEN", "y")
