@@ -131,7 +131,7 @@ def test_killed_at_any_moment_it_books_each_fill_once(process: Process) -> None:
 
 
 def test_the_command_line_commands_it(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Status, halt, reduce, flatten, resume, reset-breaker; a wrong token is told so, and a mesh that does not run too."""
+    """Every command, in turn; a wrong token is told so, and a mesh that does not run too."""
     assert "trading   Active (manifest Active, switch Active)" in _cli("status")[0]
     assert _cli("halt", "--reason", "drill")[0].startswith("trading is Halted (manifest Active, switch Halted)")
     assert _status()["trading"] == "Halted"
