@@ -115,5 +115,6 @@ def test_kinds_and_flags_are_what_others_rely_on() -> None:
         "REPORT_ANSWERS": 20,
         "REPORT_ACKS": 21,
         "TRADING_STATUS": 22,
+        "REPORTS_WANTED": 23,
     }
     assert (FLAG_SNAPSHOT, FLAG_SAMPLED) == (1, 2)

@@ -46,6 +46,8 @@ _FILLS_OF = "SELECT body, checksum FROM reports WHERE client_order_id = ? AND fi
 _REPEATED = """SELECT 1 FROM reports WHERE client_order_id = ? AND aside IS NULL AND (fill_id = ? OR cumulative = ?)"""
 _UNACKED = """SELECT r.symbol, r.sequence, r.body, r.checksum, r.aside FROM reports r JOIN sequences s USING (symbol)
     WHERE r.sequence > s.acked ORDER BY r.symbol, r.sequence"""
+_SOME = """SELECT symbol, sequence, body, checksum, aside FROM reports
+    WHERE symbol = ? AND sequence BETWEEN ? AND ? ORDER BY sequence"""
 
 _encode = msgspec.msgpack.Encoder().encode
 _order_of = msgspec.msgpack.Decoder(Order).decode
@@ -181,8 +183,12 @@ class Outbox:
 
     def unacked(self) -> Iterator[Parcel]:
         """The reports not acknowledged, by symbol and sequence."""
-        for symbol, number, *row, aside in self._db.execute(_UNACKED):
-            yield Parcel(Place(self.epoch, symbol, number), self._whole((row[0], row[1])), aside)
+        return map(self._parcel, self._db.execute(_UNACKED))
+
+    def acked_reports(self, symbol: str, first: int, count: int) -> list[Parcel]:
+        """Reports of a symbol from that number on, as far as they are acknowledged."""
+        last = min(first + count - 1, self._acked_of(symbol))
+        return [self._parcel(row) for row in self._db.execute(_SOME, (symbol, first, last))]
 
     def sequences(self) -> dict[str, int]:
         """The last sequence number of each symbol."""
@@ -243,6 +249,10 @@ class Outbox:
     def _acked_of(self, symbol: str) -> int:
         line = self._acked.get(symbol)
         return line.last if line is not None else 0
+
+    def _parcel(self, row: tuple[str, int, bytes, int, str | None]) -> Parcel:
+        symbol, number, body, checksum, aside = row
+        return Parcel(Place(self.epoch, symbol, number), self._whole((body, checksum)), aside)
 
     def _set_aside_repeated(self) -> None:
         """What the file refuses would hold up every later commit: a fill that its order had already is set aside."""

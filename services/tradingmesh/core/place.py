@@ -25,3 +25,10 @@ class PoisonReport(msgspec.Struct, frozen=True):
     place: Place
     raw: bytes
     reason: str
+
+
+class ReportsWanted(msgspec.Struct, frozen=True):
+    """The risk manager does not have these reports, acknowledged or not: they are to be sent again, from `first` on."""
+
+    first: Place
+    count: int

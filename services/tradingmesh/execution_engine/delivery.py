@@ -19,15 +19,16 @@ from tradingmesh.adapters.zmq_reports import BATCH_MAX, BatchSender
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.events import ComponentError
-from tradingmesh.core.place import Place, PoisonReport
+from tradingmesh.core.place import Place, PoisonReport, ReportsWanted
 from tradingmesh.runtime.component import Context
-from tradingmesh.wire.header import NO_TRACE
-from tradingmesh.wire.messages import POISON_REPORT, REPORT, REPORT_ACKS
+from tradingmesh.wire.header import NO_TRACE, decode_header
+from tradingmesh.wire.messages import POISON_REPORT, REPORT, REPORT_ACKS, REPORTS_WANTED
 
 WINDOW = 1_000
 TURN_MAX = 1_000
 COPIES_MAX = 8
 """So many copies of a report are pushed at once; the next time the turn begins with another peer."""
+WANTED_MAX = 5_000
 STUCK_AFTER = 20
 """A report that was pushed more often than that without an ack needs somebody to look at it."""
 _NS_PER_MS = 1_000_000
@@ -69,6 +70,7 @@ class Delivery:
         self.pushed = counter("reports_pushed", "Reports pushed to the fill processors, repetitions included.")
         self.redelivered = counter("reports_redelivered", "Reports pushed again because no ack came in time.")
         self.acked = counter("reports_acked", "Reports acknowledged.")
+        self._wanted = counter("reports_wanted", "Acknowledged reports sent again: the risk manager has lost them.")
         self._foreign = counter("acks_foreign", "Acks of reports that were not outstanding.")
         self._malformed = counter("malformed_dropped", "Unreadable messages, dropped.", channel=Channel.FILL_ACKS)
         self._latency = context.metrics.latency("report_ack")
@@ -165,13 +167,14 @@ class Delivery:
             except zmq.Again:
                 return
             try:
-                places = read(REPORT_ACKS, frames)[1]
+                if decode_header(frames[0]).kind == REPORTS_WANTED.kind:
+                    self._send_wanted(read(REPORTS_WANTED, frames)[1])
+                    continue
+                for place in read(REPORT_ACKS, frames)[1]:
+                    self._ack(place, now_ns)
             except WireError as error:
                 self._malformed.inc()
                 self._context.log.warning("ack dropped", error=str(error))
-                continue
-            for place in places:
-                self._ack(place, now_ns)
 
     def _ack(self, place: Place, now_ns: int) -> None:
         sent = self._outstanding.pop(place, None)
@@ -185,6 +188,19 @@ class Delivery:
         if sent.times > 1:
             self._late.observe_ns(elapsed_ns)
             self._stuck.discard(place)
+
+    def _send_wanted(self, wanted: ReportsWanted) -> None:
+        """The risk manager has lost what it had acknowledged: it is all still in the outbox."""
+        epoch, symbol, first = wanted.first
+        if epoch != self._outbox.epoch or symbol in self._waiting:
+            return
+        parcels = self._outbox.acked_reports(symbol, first, min(wanted.count, WANTED_MAX))
+        lost = [parcel for parcel in parcels if parcel.place not in self._outstanding]
+        for parcel in lost:
+            self.add(parcel)
+        if lost:
+            self._wanted.inc(len(lost))
+            self._context.log.warning("sent again what was acknowledged", first=str(lost[0].place), reports=len(lost))
 
     def _send(self, batch: list[Parcel], copies: int) -> bool:
         """Whether it went out at least once."""

@@ -17,7 +17,15 @@ from tradingmesh.core.fills import BookedReport, Report, ReportAnswer, ReportSet
 from tradingmesh.core.orders.booking import booked, events_of, unbooked
 from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.runtime.component import Context, Service
-from tradingmesh.wire.messages import BOOKED_REPORT, POISON_REPORT, REPORT, REPORT_ACKS, REPORT_ANSWERS
+from tradingmesh.wire.header import decode_header
+from tradingmesh.wire.messages import (
+    BOOKED_REPORT,
+    POISON_REPORT,
+    REPORT,
+    REPORT_ACKS,
+    REPORT_ANSWERS,
+    REPORTS_WANTED,
+)
 
 TURN_MAX = 50
 OUTSTANDING_MAX = 2_000
@@ -133,12 +141,13 @@ class FillProcessor:
     def _take_answers(self) -> None:
         for frames in _waiting(self._positions):
             try:
-                answers = read(REPORT_ANSWERS, frames)[1]
+                if decode_header(frames[0]).kind == REPORTS_WANTED.kind:
+                    self._answer_on(frames, 1)
+                else:
+                    self._finish(read(REPORT_ANSWERS, frames)[1])
             except WireError as error:
                 self._malformed.inc()
                 self._context.log.warning("answer dropped", error=str(error))
-                continue
-            self._finish(answers)
 
     def _finish(self, answers: list[ReportAnswer]) -> None:
         now_ns = self._monotonic_ns()
@@ -149,10 +158,14 @@ class FillProcessor:
             sent_ns, valued = self._outstanding.pop(place, (now_ns, None))
             self._latency.observe_ns(now_ns - sent_ns)
             self._tell(answer, valued)
+        self._answer_on(self._ack_sender.frames(places, self._now_ns()), len(places))
+
+    def _answer_on(self, frames: list[bytes], count: int) -> None:
+        """To the execution engine. What is lost is said again: the reports come again, as repetitions."""
         try:
-            self._acks.send_multipart(self._ack_sender.frames(places, self._now_ns()), zmq.NOBLOCK)
+            self._acks.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
-            self._unsent.inc(len(places))  # the reports come again, and are answered as repetitions
+            self._unsent.inc(count)
 
     def _tell(self, answer: ReportAnswer, valued: BookedReport | None) -> None:
         if isinstance(answer, ReportSetAside):

@@ -50,9 +50,10 @@ class RiskManager:
         self._begin()
 
     def ready(self) -> list[str]:
-        """Not ready while the mounted manifest is wrong, or the journal cannot be written."""
+        """Not ready while the mounted manifest is wrong, the journal cannot be written, or a report stays missing."""
         journal = self._recorder.problem
-        return [problem for problem in (self._limits.problem, journal and f"journal: {journal}") if problem]
+        problems = (self._limits.problem, journal and f"journal: {journal}", *self._reports.problems)
+        return [problem for problem in problems if problem]
 
     def status(self) -> dict[str, Any]:
         """The state of half a second ago at most: another thread asks, and must not touch the state itself."""

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.events import CircuitBreakerReset, CircuitBreakerTripped, ComponentError
 from tradingmesh.core.journal.chain import Kind
+from tradingmesh.core.place import Place
 from tradingmesh.core.risk.breaker import BreakerMoved, BreakerState
 from tradingmesh.core.risk.core import RiskCore
-from tradingmesh.core.risk.records import Confirmed, Expired, ReportKept, Reserved, RiskRecord, encode
+from tradingmesh.core.risk.records import Confirmed, Expired, PoisonKept, ReportKept, Reserved, RiskRecord, encode
+from tradingmesh.core.risk.reports import place_of
 from tradingmesh.core.risk.snapshot import encode_snapshot
 from tradingmesh.ports import Journal
 from tradingmesh.risk_manager.recovery import Recovered
@@ -126,12 +128,13 @@ class Recorder:
             elif record.state is BreakerState.CLOSED:
                 self._events.emit(CircuitBreakerReset, reason=record.reason)
         elif isinstance(record, ReportKept):
-            self._kept.inc()
-            report = record.booked.report
-            self._log.error(
-                "report set aside",
-                symbol=report.body.symbol,
-                symbol_sequence=report.symbol_sequence,
-                reason=record.reason,
-                trace_id=report.trace_id,
-            )
+            self._tell_set_aside(place_of(record.booked), record.reason, record.booked.report.trace_id)
+        elif isinstance(record, PoisonKept):
+            self._tell_set_aside(record.poison.place, record.poison.reason)
+
+    def _tell_set_aside(self, place: Place, reason: str, trace_id: str = "") -> None:
+        """An alarm for each: the ledger is without what the report said, until a person has looked at it."""
+        self._kept.inc()
+        error = f"{place} set aside: {reason}"
+        self._log.error("report set aside", error=error, trace_id=trace_id)
+        self._events.emit(ComponentError, trace_id=trace_id, instance=self._instance, error=error)

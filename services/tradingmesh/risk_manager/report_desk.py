@@ -7,24 +7,29 @@ from tradingmesh.adapters.zmq_messages import Sender
 from tradingmesh.adapters.zmq_reports import Batch, read_batch
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
+from tradingmesh.core.events import ComponentError
 from tradingmesh.core.fills import ReportAnswer, ReportApplied
-from tradingmesh.core.place import Place, PoisonReport
+from tradingmesh.core.place import Place, PoisonReport, ReportsWanted
 from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.gaps import ALARM_AFTER_NS, Gap, GapWatch
 from tradingmesh.core.risk.reports import HELD_MAX, Handed, place_of
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context
-from tradingmesh.wire.messages import BOOKED_REPORT, POISON_REPORT, REPORT_ANSWERS, TOGETHER_MAX
+from tradingmesh.wire.messages import BOOKED_REPORT, POISON_REPORT, REPORT_ANSWERS, REPORTS_WANTED, TOGETHER_MAX
 
 TURN_MAX = 200
 ASKERS_MAX = 8
 """So many are answered of those who handed in one report; each start of a fill processor is another one."""
+LOOK_EVERY_S = 0.5
+WANTED_MAX = 5_000
 
 
 class ReportDesk:
     """Applies what waits in one turn; `answer` sends the answers, to be called when the turn's records are on disk.
 
     A report that came before its turn is answered when the gap closes, to whoever asked. An answer to a processor that
-    is gone is dropped and counted: its report comes again and is answered as a duplicate.
+    is gone is dropped and counted: its report comes again and is answered as a duplicate. Where a gap stays, the
+    execution engine is asked for what is missing, through whoever handed in what waits for it.
     """
 
     def __init__(self, context: Context, core: RiskCore, recorder: Recorder) -> None:
@@ -35,8 +40,16 @@ class ReportDesk:
         self._monotonic_ns = context.clock.monotonic_ns
         self._socket = context.sockets.router(Channel.POSITIONS)
         self._sender = Sender(REPORT_ANSWERS, context.settings.instance, context.epoch)
+        self._wants = Sender(REPORTS_WANTED, context.settings.instance, context.epoch)
         self._waiting: dict[Place, list[bytes]] = {}
         self._answers: dict[bytes, list[ReportAnswer]] = {}
+        self._gaps = GapWatch()
+        self.problems: list[str] = []
+        self._meter(context)
+        context.loop.on_readable(self._socket, self.drain)
+        context.loop.every(LOOK_EVERY_S, self._look_for_gaps)
+
+    def _meter(self, context: Context) -> None:
         metrics = context.metrics
         self._applied = metrics.counter("reports_answered", "Booked reports answered.")
         self._untaken = metrics.counter("reports_untaken", "Reports dropped while the journal cannot be written.")
@@ -45,7 +58,8 @@ class ReportDesk:
             "malformed_dropped", "Unreadable messages, dropped.", channel=Channel.POSITIONS
         )
         self._latency = metrics.latency("report-apply")
-        context.loop.on_readable(self._socket, self.drain)
+        self._wanted = metrics.counter("reports_wanted", "Times that the execution engine was asked for lost reports.")
+        metrics.gauge("report_gaps", "Lines of reports that wait for one for too long.", lambda: len(self.problems))
 
     def drain(self) -> None:
         """Applies what waits, about `TURN_MAX` reports."""
@@ -118,6 +132,32 @@ class ReportDesk:
         if asker not in askers:
             askers.append(asker)
             del askers[:-ASKERS_MAX]
+
+    def _look_for_gaps(self) -> None:
+        now_ns = self._monotonic_ns()
+        gaps = self._gaps.look(self._core.state.reports.gaps(), now_ns)
+        for gap in gaps:
+            self._ask_for(gap)
+        alarmed = [gap for gap in gaps if now_ns - gap.since_ns >= ALARM_AFTER_NS]
+        problems = [f"{gap.place} is missing, those after it wait" for gap in alarmed]
+        for problem in problems:
+            if problem not in self.problems:
+                self._context.log.error("report missing", error=problem)
+                self._context.events.emit(ComponentError, instance=self._context.settings.instance, error=problem)
+        self.problems = problems
+
+    def _ask_for(self, gap: Gap) -> None:
+        held = [place for place in self._waiting if place[:2] == gap.line]
+        if not held:
+            return
+        count = min(WANTED_MAX, min(place.symbol_sequence for place in held) - gap.awaited)
+        wanted = self._wants.frames(ReportsWanted(gap.place, count), self._now_ns())
+        for asker in {askers[-1] for askers in map(self._waiting.__getitem__, held)}:
+            try:
+                self._socket.send_multipart([asker, *wanted], zmq.NOBLOCK)
+                self._wanted.inc()
+            except zmq.ZMQError:
+                self._unsent.inc()
 
 
 def _repeated(answer: ReportAnswer) -> ReportAnswer:

@@ -49,6 +49,7 @@ class Kind(IntEnum):
     REPORT_ANSWERS = 20
     REPORT_ACKS = 21
     TRADING_STATUS = 22
+    REPORTS_WANTED = 23
 
 
 KINDS = frozenset(int(kind) for kind in Kind)

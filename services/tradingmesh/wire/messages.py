@@ -8,7 +8,7 @@ from tradingmesh.core.checks import ApprovedSignal, RiskCheckRequest, RiskCheckR
 from tradingmesh.core.errors import InputError, WireError
 from tradingmesh.core.events import SystemEvent
 from tradingmesh.core.fills import BookedReport, Report, ReportAnswer
-from tradingmesh.core.place import Place, PoisonReport
+from tradingmesh.core.place import Place, PoisonReport, ReportsWanted
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import Signal
 from tradingmesh.core.signals.feature_vector import FeatureVector
@@ -87,6 +87,7 @@ REPORT: Codec[Report] = Codec(Kind.REPORT, Report)
 BOOKED_REPORT: Codec[BookedReport] = Codec(Kind.BOOKED_REPORT, BookedReport)
 POISON_REPORT: Codec[PoisonReport] = Codec(Kind.POISON_REPORT, PoisonReport)
 REPORT_ANSWERS: Codec[list[ReportAnswer]] = Codec(Kind.REPORT_ANSWERS, Annotated[list[ReportAnswer], _SOME])
+REPORTS_WANTED: Codec[ReportsWanted] = Codec(Kind.REPORTS_WANTED, ReportsWanted)
 REPORT_ACKS: Codec[list[Place]] = Codec(Kind.REPORT_ACKS, Annotated[list[Place], _SOME])
 SYSTEM_EVENT: Codec[SystemEvent] = Codec(Kind.SYSTEM_EVENT, SystemEvent)
 TRADING_STATUS: Codec[TradingStatus] = Codec(Kind.TRADING_STATUS, TradingStatus)
