@@ -15,8 +15,8 @@ from tradingmesh.ports import Journal
 from tradingmesh.risk_manager.recovery import Recovered
 from tradingmesh.runtime.component import Context
 
-SNAPSHOT_EVERY = 20_000
-"""So many records are folded at a start, at most, after the snapshot that it begins with: a second's work or less."""
+SNAPSHOT_EVERY = 50_000
+"""So many records are folded at a start, at most, after the snapshot that it begins with: half a second's work."""
 RETRY_NS = 100_000_000
 _FLUSHED = (Reserved, Confirmed, Expired)
 
