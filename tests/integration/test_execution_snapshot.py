@@ -95,6 +95,17 @@ def test_order_named_by_the_brokers_id_is_found(alpaca: AlpacaServer) -> None:
     assert snapshot.missing == (unknown,)
 
 
+def test_fill_is_named_by_its_orders_client_order_id(alpaca: AlpacaServer) -> None:
+    """Also where the order was not listed, as one placed meanwhile: asked for once an order, unnamed if it is gone."""
+    alpaca.orders = {"listed": order_json("listed", 1)}
+    late = order_json("late", 2)["id"]
+    alpaca.answers[f"/v2/orders/{late}"] = (200, order_json("late", 2, side="?"))
+    alpaca.activities = [activity(n, order_id=order_json("", of)["id"]) for n, of in enumerate((1, 2, 2, 3), start=1)]
+    snapshot = trading(alpaca).snapshot(1_700_000_000_000_000_000, [])
+    assert [fill.client_order_id for fill in snapshot.fills] == ["listed", "late", "late", ""]
+    assert alpaca.asked.count(f"/v2/orders/{late}") == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+import msgspec
+
 from tradingmesh.adapters.alpaca_answers import RequestRefusedError
 from tradingmesh.adapters.alpaca_trading_json import (
     account_cash,
@@ -61,8 +63,9 @@ class AlpacaSnapshot:
         fills = tuple(self._fills(since_ns or broker_ns - _US))
         if fills and not since_ns:
             raise BrokerError("orders fill just now: the account is taken at a moment when none does, soon")
+        named = tuple(self._named(fills, {order_id: update.client_order_id for order_id, update in orders.items()}))
         return Snapshot(
-            broker_ns, tuple(orders.values()), fills, tuple(missing), tuple(self._unreadable), positions, cash
+            broker_ns, tuple(orders.values()), named, tuple(missing), tuple(self._unreadable), positions, cash
         )
 
     def _look_up(self, orders: dict[str, OrderUpdate], names: Sequence[str]) -> list[str]:
@@ -118,6 +121,24 @@ class AlpacaSnapshot:
                 return
             params["page_token"] = _text(rows[-1], "id")
         raise BrokerError(f"more than {PAGES_MAX * FILLS_PAGE} fills since {rfc3339(since_ns)}")
+
+    def _named(self, fills: Sequence[OrderUpdate], names: dict[str, str]) -> Iterator[OrderUpdate]:
+        """The fills with their order's client order id, which account activities lack.
+
+        Of an order placed since the orders were listed, or whose answer was lost, nothing else is known here.
+        """
+        for fill in fills:
+            if fill.order_id not in names:
+                names[fill.order_id] = self._client_of(fill.order_id)
+            yield msgspec.structs.replace(fill, client_order_id=names[fill.order_id])
+
+    def _client_of(self, order_id: str) -> str:
+        try:
+            return self._ask(lambda order: _text(order, "client_order_id"), f"/orders/{order_id}")
+        except RequestRefusedError as error:
+            if error.status == 404:
+                return ""
+            raise
 
     def _positions(self) -> tuple[Held, ...]:
         return tuple(self._readable(held_position, self._ask(_rows, "/positions")))
