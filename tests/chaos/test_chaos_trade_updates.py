@@ -7,7 +7,7 @@ import pytest
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 FULL_FILLS, SHORT_FILLS = 20_000, 600
-FULL_OWN_FILLS, SHORT_OWN_FILLS = 5_000, 100
+FULL_OWN_FILLS, SHORT_OWN_FILLS = 3_000, 60
 SETTLE_S = 120.0
 """The last word on an order may be the one that is dropped: then only the periodic look at the broker finds it."""
 BROKER_SIDE = ("alpaca-simulator", "risk-manager", "execution-engine", "fill-processor")

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 import requests
 
@@ -188,11 +189,24 @@ def test_the_data_stream_is_muted_and_cut(broker: Any, ticks: Heard) -> None:
     broker.quote(1)
     assert not ping(ticks.stream)
     assert broker.simulator.data_stream.clients == 1
-    broker.inject(TICKS | {"what": "cut", "for": "100ms"})
-    broker.wait_for(lambda: not broker.simulator.data_stream.clients)
+    broker.inject(TICKS | {"what": "cut"})
+    broker.wait_for(lambda: broker.struck[0] >= 3)
+    assert not broker.simulator.data_stream.clients
+    broker.faults("DELETE")
     broker.wait_for(broker.simulator.data_stream.subscribed.is_set)
     broker.quote(2)
     assert ticks.next()["bs"] == 2
+
+
+@pytest.mark.parametrize("path", ["/stream", "/v2/iex"])
+async def test_who_comes_to_a_mute_stream_is_let_in_and_not_greeted(broker: Any, path: str) -> None:
+    """Nor is a login answered: a client must bound how long it waits for that."""
+    broker.inject(UPDATES | {"what": "mute"}, TICKS | {"what": "mute"})
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"http://{broker.address}{path}") as socket:
+        await socket.send_json({"action": "auth", "key": "key-id", "secret": "secret"})
+        with pytest.raises(TimeoutError):
+            await socket.receive(timeout=0.2)
+        assert not socket.closed
 
 
 @pytest.mark.parametrize("code", [405, 406, 407, 409, 500])

@@ -101,6 +101,15 @@ def test_one_faults_draws_do_not_shift_anothers() -> None:
     assert dropped() != dropped(seed=8)
 
 
+def test_faults_strike_apart_from_each_other() -> None:
+    """What is doubled is not the same that is held back, and of two equal faults each has its own messages."""
+    half = {"rate": "0.5"}
+    mixed = fates(faults(on(UPDATES, "duplicate", **half), on(UPDATES, "delay", max="1s", **half)), 200)
+    assert len({(fate.copies, fate.hold_s > 0) for fate in mixed}) == 4
+    twice = fates(faults(on(UPDATES, "duplicate", **half), on(UPDATES, "duplicate", **half)), 200)
+    assert {fate.copies for fate in twice} == {1, 2, 3}
+
+
 def test_a_fault_has_its_time_and_its_number() -> None:
     """It begins `after` it was put in force, ends after `for`, and strikes no more than `times`."""
     clock = Clock()
