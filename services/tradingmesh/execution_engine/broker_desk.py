@@ -182,7 +182,7 @@ class BrokerDesk:
         effects += self._table.on_snapshot(snapshot, self._now_ns(), self._doubts.settled(self._monotonic_ns()))
         self._do(effects)
         self._hold_unreadable(snapshot)
-        if not snapshot.unreadable:
+        if not snapshot.unreadable and not self._table.unnamed:
             self._synced_ns = snapshot.broker_ns
             self._outbox.set_number("synced_ns", snapshot.broker_ns)
         unsure = self._holdings.compare(snapshot)
@@ -208,6 +208,7 @@ class BrokerDesk:
         now_ns = self._monotonic_ns()
         doubtful = self._table.doubtful()
         short = sum(order.short and order.symbol not in self._table.held_symbols for order in doubtful)
+        short += len(self._table.unnamed)
         unconfirmed = sum(not order.short for order in doubtful)
         self._sync.answered(short, unconfirmed, now_ns, again=first)
         if unsure:

@@ -12,7 +12,7 @@ from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import FLAG_SAMPLED
 
 _REFRESH_S = 0.5
-_HARMLESS = frozenset({"duplicate-signal", "adopted", "cancel-failed"})
+_HARMLESS = frozenset({"duplicate-signal", "adopted", "unnamed", "cancel-failed"})
 
 
 class Telling:

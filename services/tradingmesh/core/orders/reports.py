@@ -35,7 +35,7 @@ def keys_of(update: OrderUpdate) -> tuple[str, ...]:
 
 
 def adopted(update: OrderUpdate, filled_before: Decimal) -> Order:
-    """An order that was not placed here, as we take it in. One known by a fill only is named by the broker's id.
+    """An order that was not placed here, as we take it in. One that the broker shows no more is named by its id.
 
     One of ours of another outbox uses the reservation that its signal has; any other is given one of its own.
     """

@@ -57,11 +57,14 @@ class OrderTable:
         self.withdrawn = ""
         self.held_symbols: dict[str, str] = {}
         self.first_contact_ns = 0
+        self.unnamed: set[str] = set()
+        """The broker's ids of orders of which a fill was told and nothing else: whose they are, it has to be asked."""
         self.duplicate_fills = 0
         self._writer = writer
         self._known = KnownOrders()
         self._asking: dict[str, tuple[ApprovedSignal, Origin]] = {}
         self._posting: set[str] = set()
+        self._nowhere: set[str] = set()
         self._sequences: dict[str, int] = {}
 
     # What is there
@@ -89,8 +92,9 @@ class OrderTable:
         ]
 
     def to_look_up(self) -> list[str]:
-        """The client order ids that a snapshot must answer for."""
-        return [o.client_order_id for o in self.open_orders() if o.client_order_id not in self._posting]
+        """The orders that a snapshot must answer for, by client order id, or by the broker's id where that is all."""
+        open_ = [o.client_order_id for o in self.open_orders() if o.client_order_id not in self._posting]
+        return [*open_, *sorted(self.unnamed)]
 
     def client_of(self, signal_id: str) -> str:
         """The client order id that a signal's order has."""
@@ -219,6 +223,9 @@ class OrderTable:
         order = self._known.of(update)
         if order is not None:
             return self._unknown_event(update) + self._apply(order, update, now_ns)
+        if not update.client_order_id and update.order_id not in self._nowhere:
+            self.unnamed.add(update.order_id)
+            return [Notice("unnamed", f"order {update.order_id} on {update.symbol}: a fill, and nothing else yet")]
         first = update.execution.quantity if update.execution is not None else ZERO
         order = adopted(update, self._filled_before(update, EXACT.subtract(update.cumulative_quantity, first)))
         return [*self._adopt(order), *self._unknown_event(update), *self._apply(order, update, now_ns, tell=True)]
@@ -230,6 +237,8 @@ class OrderTable:
         never will.
         """
         effects: list[Effect] = []
+        self._nowhere = self.unnamed.intersection(snapshot.missing)
+        self.unnamed.clear()
         fills = sorted(snapshot.fills, key=lambda fill: (fill.timestamp_ns, fill.cumulative_quantity))
         for update in snapshot.orders:
             order = self._known.of(update)
