@@ -323,7 +323,8 @@ def test_the_rate_limit_is_told_and_kept() -> None:
         answers = [session.get(f"{broker.url}/v2/clock", timeout=WAIT_S) for _ in range(3)]
     broker.close()
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[1].headers["X-RateLimit-Remaining"] == "0"
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
+    assert {answer.headers["X-RateLimit-Reset"] for answer in answers} == {"60"}
     assert answers[2].json() == {"code": 42910000, "message": "too many requests."}
 
 

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from tradingmesh.alpaca_simulator.faults import Faults
 from tradingmesh.alpaca_simulator.http import REQUESTS_PER_MINUTE, answer
+from tradingmesh.alpaca_simulator.refusals import too_many_requests
 from tradingmesh.contract import FaultKind, FaultSpec
 
 _GATEWAY = {502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
@@ -58,7 +59,8 @@ def _reset(request: web.Request) -> None:
 
 def _too_many(retry_after_ms: int) -> web.Response:
     """Alpaca's 429, with the headers that tell when to come again."""
-    response = answer({"code": 42910000, "message": "too many requests."}, 429)
+    refusal = too_many_requests()
+    response = answer(refusal.body(), refusal.status)
     wait_s = -(-retry_after_ms // 1_000)
     response.headers["Retry-After"] = str(wait_s)
     response.headers["X-RateLimit-Limit"] = str(REQUESTS_PER_MINUTE)

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from tradingmesh.alpaca_simulator import refusals
-from tradingmesh.alpaca_simulator.refusals import RefusalError
+from tradingmesh.alpaca_simulator.refusals import RefusalError, too_many_requests
 from tradingmesh.telemetry.logs import Logger
 from tradingmesh.telemetry.metrics import Metrics
 
@@ -48,18 +48,21 @@ class RateLimit:
         self._minute = 0
         self._used = 0
 
-    def take(self) -> dict[str, str]:
-        """The rate limit headers of this request. Raises `RefusalError` with status 429 once the minute is used up."""
+    def take(self) -> None:
+        """Counts a request. Raises `RefusalError` with status 429 once the minute is used up."""
         minute = int(self._now_s() // 60)
         if minute != self._minute:
             self._minute, self._used = minute, 0
         self._used += 1
         if self._used > self.per_minute:
-            raise RefusalError(429, 42910000, "too many requests.")
+            raise too_many_requests()
+
+    def headers(self) -> dict[str, str]:
+        """What every answer tells of the limit, a 429 too."""
         return {
             "X-RateLimit-Limit": str(self.per_minute),
-            "X-RateLimit-Remaining": str(self.per_minute - self._used),
-            "X-RateLimit-Reset": str((minute + 1) * 60),
+            "X-RateLimit-Remaining": str(max(self.per_minute - self._used, 0)),
+            "X-RateLimit-Reset": str((self._minute + 1) * 60),
         }
 
 
@@ -87,13 +90,13 @@ def gate(keys: Keys, open_to_all: frozenset[str], limit: RateLimit, metrics: Met
         if resource is not None and resource.canonical in open_to_all:
             return await _guarded(handler, request, log)
         try:
-            headers = limit.take()
+            limit.take()
             _check_keys(request, keys)
         except RefusalError as refusal:
-            refused.inc()
-            return answer(refusal.body(), refusal.status)
-        response = await _guarded(handler, request, log)
-        response.headers.update(headers)
+            response: web.StreamResponse = answer(refusal.body(), refusal.status)
+        else:
+            response = await _guarded(handler, request, log)
+        response.headers.update(limit.headers())
         (refused if response.status >= 400 else served).inc()
         return response
 

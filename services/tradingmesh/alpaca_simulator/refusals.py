@@ -56,6 +56,11 @@ def unauthorized() -> RefusalError:
     return RefusalError(401, 40110000, "request is not authorized")
 
 
+def too_many_requests() -> RefusalError:
+    """The rate limit is used up, or said to be."""
+    return RefusalError(429, 42910000, "too many requests.")
+
+
 def unavailable() -> RefusalError:
     """Nobody is let in now."""
     return RefusalError(503, 50310000, "service unavailable")
