@@ -29,6 +29,7 @@ TURN_MAX = 1_000
 COPIES_MAX = 8
 """So many copies of a report are pushed at once; the next time the turn begins with another peer."""
 WANTED_MAX = 5_000
+LAST_AGAIN_S = 10.0
 STUCK_AFTER = 20
 """A report that was pushed more often than that without an ack needs somebody to look at it."""
 _NS_PER_MS = 1_000_000
@@ -62,6 +63,7 @@ class Delivery:
         self._sender = BatchSender(context.settings.instance, Channel.FILLS, context.epoch)
         self._meter(context)
         context.loop.on_readable(self._acks, self.take_acks)
+        context.loop.every(LAST_AGAIN_S, self._show_last)
         for parcel in outbox.unacked():
             self.add(parcel)
 
@@ -96,7 +98,10 @@ class Delivery:
 
     def push(self, now_ns: int) -> None:
         """Pushes what is overdue, then what waits, as far as the socket and the window take it."""
-        if self._outstanding:
+        overdue = bool(self._outstanding) and next(iter(self._outstanding.values())).due_ns <= now_ns
+        if not (overdue or self._waiting) or not self._fills.poll(0, zmq.POLLOUT):
+            return
+        if overdue:
             self._push_again(now_ns)
         while self._waiting:
             room = min(BATCH_MAX, WINDOW - len(self._outstanding))
@@ -188,6 +193,14 @@ class Delivery:
         if sent.times > 1:
             self._late.observe_ns(elapsed_ns)
             self._stuck.discard(place)
+
+    def _show_last(self) -> None:
+        """Pushes the last report of each quiet symbol: a risk manager that has lost what was before it will ask."""
+        busy = {place.symbol for place in self._outstanding}
+        for symbol, last in self._outbox.sequences().items():
+            if symbol not in busy and symbol not in self._waiting:
+                for parcel in self._outbox.acked_reports(symbol, last, 1):
+                    self.add(parcel)
 
     def _send_wanted(self, wanted: ReportsWanted) -> None:
         """The risk manager has lost what it had acknowledged: it is all still in the outbox."""
