@@ -254,3 +254,14 @@ def test_broker_delivers_from_its_threads(alpaca: AlpacaServer, monkeypatch: pyt
     crashed = heard.get(timeout=5)
     assert isinstance(crashed, SubmitUnanswered)
     broker.stop()
+
+
+def test_connections_of_the_order_stream_are_counted(alpaca: AlpacaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that listened, and those that failed or were lost."""
+    broker, stream, _ = connected(alpaca, monkeypatch)
+    for problem in ("connection lost", "cannot connect", ""):
+        stream.deliver(StreamState(problem))
+    counters = broker._metrics.snapshot()["counters"]
+    assert counters["stream_connections"] == {"stream=trade-updates": 2}
+    assert counters["stream_failures"] == {"stream=trade-updates": 2}
+    broker.stop()

@@ -65,7 +65,7 @@ class _Stream(StockDataStream):
         self.problem = "not started"
         self._passing = False
         self._metrics = metrics
-        connected = "Connections of the market data stream that were made and listened."
+        connected = "Connections of a broker's stream that were made and listened."
         self._connected = metrics.counter("stream_connections", connected, stream="market-data")
         self._failed = metrics.counter("stream_failures", "Connections not made, or lost.", stream="market-data")
 

@@ -58,6 +58,9 @@ class AlpacaBroker:
         self._asking: SimpleQueue[_Job] = SimpleQueue()
         self._stream: AlpacaStream | None = None
         self._gate: ApiGate | None = None
+        connected = "Connections of a broker's stream that were made and listened."
+        self._connected = metrics.counter("stream_connections", connected, stream="trade-updates")
+        self._failed = metrics.counter("stream_failures", "Connections not made, or lost.", stream="trade-updates")
         self._deliver: Deliver = lambda _: None
 
     def start(self, deliver: Deliver) -> None:
@@ -112,6 +115,7 @@ class AlpacaBroker:
     def _hear_stream(self, event: BrokerEvent) -> None:
         """A stream that is lost holds orders back at once, not when its owner gets round to it."""
         if isinstance(event, StreamState) and self._gate is not None:
+            (self._failed if event.problem else self._connected).inc()
             self._gate.hold("stream", event.problem)
         self._deliver(event)
 
