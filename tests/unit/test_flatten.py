@@ -220,3 +220,16 @@ def test_it_goes_on_after_a_restart(desk: RiskDesk) -> None:
     desk.core = desk.restarted()
     _given(desk)
     assert desk.core.state.flatten.outcome == "all is flat"
+
+
+def test_a_closing_order_that_comes_after_its_flatten_is_refused_by_an_open_breaker(desk: RiskDesk) -> None:
+    """Only a flatten under way opens that door."""
+    desk.buy("IBM", "100", "100")
+    desk.quote("IBM", "40", "40")
+    desk.wait(0)
+    desk.core.flatten()
+    (given,) = desk.core.closing_orders(desk.now_ns, desk.monotonic_ns)
+    desk.core.set_switch(TradingState.ACTIVE)
+    late = desk.confirm(given.signal)
+    assert isinstance(late, Refused)
+    assert late.check is Check.CIRCUIT_BREAKER
