@@ -107,6 +107,7 @@ class Mesh:
         self.chance = random.Random(seed)  # noqa: S311 - replayable is what it must be
         self.prelude: dict[str, str] = {}
         self.token = TOKEN
+        self.cash = Decimal(_CASH)
         self._place = RunPlace(folder, folder / "data", folder)
         self._place.data_dir.mkdir()
         self._ports = counted_from(0, [endpoint["port"] for endpoint in self.spec["endpoints"].values()])

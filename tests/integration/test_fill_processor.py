@@ -24,11 +24,18 @@ from tradingmesh.core.fills import (
     ReportSetAside,
 )
 from tradingmesh.core.money import ZERO
-from tradingmesh.core.place import Place
+from tradingmesh.core.place import Place, PoisonReport, ReportsWanted
 from tradingmesh.core.signal import Side
 from tradingmesh.fill_processor.main import FillProcessor, build
 from tradingmesh.runtime.component import Context
-from tradingmesh.wire.messages import BOOKED_REPORT, REPORT, REPORT_ACKS, REPORT_ANSWERS
+from tradingmesh.wire.messages import (
+    BOOKED_REPORT,
+    POISON_REPORT,
+    REPORT,
+    REPORT_ACKS,
+    REPORT_ANSWERS,
+    REPORTS_WANTED,
+)
 
 SPEC: dict[str, Any] = {"broker": {"commissionPerShare": "0.005"}}
 TRACE = bytes(range(16))
@@ -163,6 +170,50 @@ def test_poison_goes_on_to_be_set_aside(mesh: Mesh) -> None:
     assert mesh.ack() == 1
     assert mesh.processors[0].status()["set_aside"] == 1
     assert list(mesh.events.drain()) == []
+
+
+def test_what_came_together_goes_on_together(mesh: Mesh) -> None:
+    """Valued one by one; the answers come together, and so do the acks."""
+    mesh.push_together([fill(1), fill(2), fill(3)])
+    identity, batch = mesh.handed()
+    assert [BOOKED_REPORT.decode(payload).report for payload in batch.payloads] == [fill(1), fill(2), fill(3)]
+    mesh.answer(identity, applied(1), applied(2), applied(3))
+    assert [place.symbol_sequence for place in mesh.acks_of_one_message()] == [1, 2, 3]
+
+
+def test_an_unreadable_report_is_handed_on_as_its_bytes(mesh: Mesh) -> None:
+    """Those before and after it go on as they are; its place is known by the message, not by itself."""
+    payloads = [REPORT.encode(fill(1)), b"\xc1rubbish", REPORT.encode(fill(3)), REPORT.encode(fill(9))]
+    mesh.push_raw(Place(7, "IBM", 1), payloads)
+    handed = [mesh.handed()[1] for _ in range(4)]
+    kinds = [BOOKED_REPORT.kind, POISON_REPORT.kind, BOOKED_REPORT.kind, POISON_REPORT.kind]
+    assert [batch.header.kind for batch in handed] == kinds
+    assert [batch.place(0) for batch in handed] == [Place(7, "IBM", number) for number in (1, 2, 3, 4)]
+    unreadable, elsewhere = (POISON_REPORT.decode(handed[index].payloads[0]) for index in (1, 3))
+    assert (unreadable.place, unreadable.raw) == (Place(7, "IBM", 2), b"\xc1rubbish")
+    assert unreadable.reason.startswith("unreadable: REPORT: ")
+    assert elsewhere.reason == "unreadable: it says that it is report 9 of IBM, outbox 7"
+    assert mesh.processors[0].status()["outstanding"] == 4
+
+
+def test_what_was_set_aside_before_is_passed_on(mesh: Mesh) -> None:
+    """To be kept by the risk manager; its answer is acknowledged as any other."""
+    poison = PoisonReport(Place(7, "IBM", 1), b"bytes", "had it already")
+    mesh.push_raw(poison.place, [POISON_REPORT.encode(poison)], POISON_REPORT.kind)
+    identity, batch = mesh.handed()
+    assert POISON_REPORT.decode(batch.payloads[0]) == poison
+    mesh.answer(identity, ReportSetAside(*poison.place, "had it already"))
+    assert mesh.ack() == 1
+
+
+def test_what_the_risk_manager_wants_is_told_to_the_engine(mesh: Mesh) -> None:
+    """As it is: only the engine can tell what it has."""
+    mesh.push(fill())
+    identity, _ = mesh.booked()
+    wanted = ReportsWanted(Place(7, "IBM", 1), 3)
+    mesh.risk.send_multipart([identity, *Sender(REPORTS_WANTED, "risk", 7).frames(wanted, 1)])
+    mesh.run_until(lambda: mesh.acks.poll(0))
+    assert read(REPORTS_WANTED, mesh.acks.recv_multipart())[1] == wanted
 
 
 def test_without_a_risk_manager_reports_are_left_to_come_again(
