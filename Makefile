@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos lint format lock bench clean
+.PHONY: help demo test test-operator crd chaos lint format lock bench clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): requirements/lock.txt pyproject.toml
 	@echo "setting up $(VENV) from requirements/lock.txt"
@@ -22,8 +22,15 @@ $(STAMP): requirements/lock.txt pyproject.toml
 demo: $(STAMP)  ## trade a generated tape through the whole mesh on this machine
 	@$(BIN)/tradingmesh up -f manifests/demo.yaml
 
-test: $(STAMP)  ## every test
-	@$(BIN)/python -m pytest
+test: $(STAMP)  ## every test but those of test-operator
+	@$(BIN)/python -m pytest --ignore=tests/operator --ignore=tests/charts
+
+test-operator: $(STAMP)  ## the operator and the charts, against a real Kubernetes API server (built once, with Go)
+	@$(BIN)/python tests/cluster/build_tools.py etcd kube-apiserver kube-controller-manager helm >/dev/null
+	@$(BIN)/python -m pytest tests/operator tests/charts
+
+crd: $(STAMP)  ## write the CustomResourceDefinition anew from the models of tradingmesh.contract
+	@$(BIN)/python -m tradingmesh_operator.crd
 
 chaos: $(STAMP)  ## break everything on purpose, at full length; SEED=n repeats a run
 	@$(BIN)/python -m pytest tests/chaos tests/simulation --full $(if $(SEED),--seed $(SEED))
@@ -46,4 +53,4 @@ lock:  ## resolve requirements/in.txt anew (needs uv)
 	uv pip compile --quiet --no-header --no-deps --universal --python-version 3.11 --generate-hashes requirements/openapi.txt >> requirements/lock.txt
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) build dist *.egg-info services/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var
+	rm -rf $(VENV) build dist *.egg-info services/*.egg-info operator/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var
