@@ -119,13 +119,13 @@ class ApiGate:
         waited = False
         while True:
             now_ns = self._clock.monotonic_ns()
-            due_ns = self._pace.due_ns(call, now_ns)
-            if due_ns <= now_ns or self._breaker.refuses(call, now_ns):
+            if self._breaker.refuses(call, now_ns):
                 return
+            due_ns = max(self._pace.due_ns(call, now_ns), now_ns)
             if until_ns is not None and due_ns > until_ns:
-                raise self._refusal(
-                    f"the broker's rate limit is used up for {(due_ns - now_ns) / _NS_PER_S:.1f} s more"
-                )
+                raise self._refusal("the broker's rate limit keeps it back for longer than it is valid")
+            if due_ns == now_ns:
+                return
             self._waited.inc(not waited)
             waited = True
             self._changed.wait((due_ns - now_ns) / _NS_PER_S)
