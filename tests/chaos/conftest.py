@@ -318,9 +318,9 @@ class Mesh:
         """An order that shrinks what is held, through flat now and then; otherwise either way."""
         held = Decimal(self.status("alpaca-simulator").get("positions", {}).get(symbol, "0"))
         if held:
-            self.order(symbol, "sell" if held > 0 else "buy", min(int(abs(held)), self.chance.randint(1, 20_000)))
+            self.order(symbol, "sell" if held > 0 else "buy", min(int(abs(held)), self.chance.randint(1, 60_000)))
         else:
-            self.order(symbol, self.chance.choice(["buy", "sell"]), self.chance.randint(5_000, 40_000))
+            self.order(symbol, self.chance.choice(["buy", "sell"]), self.chance.randint(5_000, 120_000))
 
     # The end
 

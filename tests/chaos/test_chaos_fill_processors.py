@@ -14,10 +14,10 @@ ELSEWHERE_WITHIN_S = 1.0
 
 
 @pytest.fixture
-def trading(mesh: Any) -> Any:
-    """A mesh with three processors; the tape runs, for some 500 fills a second."""
+def trading(mesh: Any, full: bool) -> Any:  # noqa: FBT001 - a fixture
+    """A mesh with three processors; the tape runs, for some 500 fills a second, or 1,000."""
     mesh.spec["fillProcessors"] = {"replicas": len(NAMES)}
-    mesh.spec["broker"]["simulator"]["ticksPerSecond"] = 200
+    mesh.spec["broker"]["simulator"]["ticksPerSecond"] = 400 if full else 200
     mesh.start("alpaca-simulator", "risk-manager", "execution-engine", "fill-processor")
     mesh.play()
     return mesh

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tradingmesh.cli.up_audit import Account, Execution, audit, ledger_account
 from tradingmesh.core.fills import BookedReport, Fill, OrderClosed, Report
+from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.ledger import cash_impact
-from tradingmesh.core.risk.records import ReportBooked, ReportKept, RiskRecord
+from tradingmesh.core.risk.records import PoisonKept, ReportBooked, ReportKept, RiskRecord
 from tradingmesh.core.signal import Side
 
 CASH = Decimal(10_000)
@@ -53,10 +54,15 @@ def test_what_is_no_fill_changes_nothing_and_what_was_set_aside_is_told() -> Non
     records: list[RiskRecord] = [
         ReportBooked(BookedReport(Report(1, 1, "", closed), Decimal(0), Decimal(0))),
         ReportKept(_booked(_fill(1), 2), "price is not a number"),
+        PoisonKept(PoisonReport(Place(1, "IBM", 3), b"?", "unreadable")),
     ]
     account, aside = ledger_account(records, CASH)
     assert account == Account(CASH, {}, ())
-    assert aside == ("IBM: a report was set aside: price is not a number",)
+    sentences = (
+        "IBM: a report was set aside: price is not a number",
+        "report 3 of IBM, outbox 1: set aside: unreadable",
+    )
+    assert aside == sentences
 
 
 def test_equal_accounts_have_no_difference() -> None:
