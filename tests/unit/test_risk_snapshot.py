@@ -11,13 +11,14 @@ import pytest
 from tradingmesh.contract import CircuitBreakerSpec, TradingState
 from tradingmesh.core.checks import Approved, Writer
 from tradingmesh.core.errors import InputError, JournalError
+from tradingmesh.core.fills import Body
 from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.core import RiskCore
-from tradingmesh.core.risk.records import RiskRecord, decode, encode
+from tradingmesh.core.risk.records import ReportBooked, RiskRecord, decode, encode
 from tradingmesh.core.risk.reservations import Reservations
 from tradingmesh.core.risk.snapshot import RiskSnapshot, decode_snapshot, encode_snapshot
 from tradingmesh.core.signal import Side, Signal
-from tradingmesh.core.standing import EngineStarted
+from tradingmesh.core.standing import EngineStarted, OpeningPosition
 from tradingmesh.testing.risk_desk import OUTBOX, RiskDesk, limits
 
 SYMBOLS = ("IBM", "BAC", "C")
@@ -47,7 +48,15 @@ class History:
         happens = [
             *[self._move, self._signal, self._confirm, self._fill] * 4,
             *[self._close, self._wait, self._adopt, self._close_positions] * 2,
-            *[self._switch, self._flatten, self._engine_starts, self._poison, self._wrong_figures, self._reset],
+            *[
+                self._switch,
+                self._flatten,
+                self._engine_starts,
+                self._opens,
+                self._poison,
+                self._wrong_figures,
+                self._reset,
+            ],
         ]
         for _ in range(steps):
             self._chance.choice(happens)()
@@ -135,6 +144,10 @@ class History:
         self._epoch += 1
         self._say(self.desk.apply(self.desk.report(EngineStarted(self._epoch, ()))))
 
+    def _opens(self) -> None:
+        opening = OpeningPosition(self._chance.choice(SYMBOLS), Decimal(40), Decimal("99.99"), self.desk.now_ns)
+        self._say(self.desk.apply(self.desk.report(opening)))
+
     def _poison(self) -> None:
         place = self.desk.report(EngineStarted(0, ())).report
         poison = PoisonReport(Place(OUTBOX, "", place.symbol_sequence), b"poison", "cannot be read")
@@ -220,7 +233,9 @@ def histories(request: pytest.FixtureRequest) -> list[History]:
 def test_the_histories_have_every_kind_of_record(histories: list[History]) -> None:
     """A kind that never came up would prove nothing: whoever adds one lets it happen here."""
     seen = {type(record) for history in histories for record in history.desk.records}
-    assert {kind.__name__ for kind in get_args(RiskRecord)} - {kind.__name__ for kind in seen} == set()
+    assert set(get_args(RiskRecord)) - seen == set()
+    booked = [record for history in histories for record in history.desk.records if isinstance(record, ReportBooked)]
+    assert set(get_args(Body)) - {type(record.booked.report.body) for record in booked} == set()
 
 
 def test_a_snapshot_and_the_rest_are_all_records(histories: list[History], seed: int) -> None:
