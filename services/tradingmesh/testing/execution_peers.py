@@ -37,6 +37,7 @@ class ExecutionPeers:
         self._answers = Sender(RISK_CHECK_RESPONSE, "risk", 5)
         self._acks = Sender(REPORT_ACKS, "processor", 5)
         self._pulled: deque[Report] = deque()
+        self.starts: list[EngineStarted] = []
 
     def signal(
         self,
@@ -78,7 +79,7 @@ class ExecutionPeers:
         self.risk.send_multipart(self._answers.frames(response, 1))
 
     def report(self) -> Report:
-        """The next report that the engine pushes of an order; that it started is acknowledged and passed over."""
+        """The next report that the engine pushes; that a life of it began is acknowledged, and kept in `starts`."""
         while True:
             if not self._pulled:
                 self._wait(lambda: self.fills.poll(0))
@@ -86,6 +87,7 @@ class ExecutionPeers:
             report = self._pulled.popleft()
             if not isinstance(report.body, EngineStarted):
                 return report
+            self.starts.append(report.body)
             self.ack(report)
 
     @property
