@@ -241,9 +241,16 @@ class Mesh:
         found: dict[str, Any] = self.config(name).get("status", {})
         return found
 
+    def metrics(self, name: str) -> dict[str, Any]:
+        """The metrics of its present life, as `/configz` has them; it must answer."""
+        answers: list[dict[str, Any]] = []
+        self.wait(lambda: answers.append(self.config(name)) or answers[-1])  # type: ignore[func-returns-value]
+        found: dict[str, Any] = answers[-1]["metrics"]
+        return found
+
     def counter(self, name: str, metric: str, labels: str | None = None) -> int:
         """A counter of its present life, summed over its labels unless one set of them is named."""
-        counters = self.config(name).get("metrics", {}).get("counters", {}).get(metric, {})
+        counters = self.metrics(name)["counters"].get(metric, {})
         return sum(int(value) for key, value in counters.items() if labels in (None, key))
 
     def log(self, name: str, last: int = 3_000) -> str:

@@ -56,7 +56,7 @@ def assert_all_booked_once(mesh: Any) -> None:
 
 def redelivery_p99_s(mesh: Any) -> float:
     """From the first push of a report to its ack, of those that had to be pushed again."""
-    late = mesh.config("execution-engine")["metrics"]["latency_us"]["redelivery"]
+    late = mesh.metrics("execution-engine")["latency_us"]["redelivery"]
     return float(late["p99"]) / 1e6
 
 
