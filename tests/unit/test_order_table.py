@@ -30,7 +30,6 @@ from tradingmesh.core.orders.effects import (
 from tradingmesh.core.orders.record import Execution, OrderUpdate
 from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.core.signal import Side, Signal
-from tradingmesh.core.standing import OrderWorking
 
 NOW = 1_000_000_000_000
 CLIENT = "tm-s-1-e7"
@@ -287,27 +286,6 @@ def test_restored_fill_is_not_booked_again() -> None:
     again = table()
     again.restore(order, ("x1", "=40"), NOW)
     assert reports(again.on_update(said("partial_fill", 40, 40, "x1"), NOW)) == []
-
-
-def test_foreign_order_is_adopted() -> None:
-    """An order placed by hand moves the account: its fills are booked, and what it may still fill is told."""
-    orders = table()
-    effects = orders.on_update(msgspec.structs.replace(said("partial_fill", 40, 10, "x1"), client_order_id="hand"), NOW)
-    assert notices(effects) == ["adopted"]
-    fill, working = reports(effects)
-    assert (fill.reservation_id, fill.body.client_order_id) == ("o-b-1", "hand")
-    assert working.reservation_id == "o-b-1"
-    assert working.body == OrderWorking("b-1", "hand", "IBM", Side.BUY, Decimal(60), None)
-
-
-def test_foreign_order_before_our_time() -> None:
-    """What an adopted order had filled before the fills we are shown is not ours to book."""
-    orders = table()
-    shown = Snapshot(NOW, (said("partially_filled", 50, number=9),), (said("partial_fill", 50, 20, "x", number=9),))
-    shown = msgspec.structs.replace(shown, orders=(said("partial_fill", 50, number=9),))
-    effects = orders.on_snapshot(shown, NOW)
-    assert [report.body.quantity for report in reports(effects) if isinstance(report.body, Fill)] == [Decimal(20)]
-    assert orders.doubtful() == []
 
 
 @pytest.mark.parametrize(
