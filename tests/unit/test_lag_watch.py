@@ -71,10 +71,11 @@ def test_a_lag_and_a_gap_are_told_at_once(watched: Watched) -> None:
 
 def test_what_goes_on_is_told_now_and_then(watched: Watched) -> None:
     """Not at every look; what was not told is in the next one: the worst lag, and all that was missed."""
-    told = [watched.look(5_000 + number, missed=1) for number in range(21)]
+    again = TELL_EVERY_NS // int(LOOK_EVERY_S * SECOND_NS)
+    told = [watched.look(5_000 + number, missed=1) for number in range(again + 1)]
     assert told[0] == [(5_000, 1)]
-    assert told[20] == [(5_020, 20)]
-    assert not any(told[1:20])
+    assert told[again] == [(5_000 + again, again)]
+    assert not any(told[1:again])
 
 
 def test_a_peak_that_is_over_is_told_late_rather_than_never(watched: Watched) -> None:

@@ -12,7 +12,7 @@ from tradingmesh.core.events import SubscriberSlow
 from tradingmesh.runtime.component import Context
 
 LOOK_EVERY_S = 0.5
-TELL_EVERY_NS = 10_000_000_000
+TELL_EVERY_NS = 5_000_000_000
 _NS_PER_MS = 1_000_000
 
 
