@@ -110,7 +110,7 @@ class Forwarder:
             self._send(frames)
         elif fate < 3:
             self.moved += 1
-            self._held.append((self._chance.randint(1, 12), frames))
+            self._held.append((self._chance.randint(1, self._chance.choice((12, 400))), frames))
         else:
             self._send(frames)
         due = [held for left, held in self._held if left <= 0]
