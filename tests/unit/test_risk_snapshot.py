@@ -14,6 +14,7 @@ from tradingmesh.core.errors import InputError, JournalError
 from tradingmesh.core.fills import Body
 from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.ledger import taken_over
 from tradingmesh.core.risk.records import ReportBooked, RiskRecord, decode, encode
 from tradingmesh.core.risk.reservations import Reservations
 from tradingmesh.core.risk.snapshot import RiskSnapshot, decode_snapshot, encode_snapshot
@@ -146,7 +147,8 @@ class History:
 
     def _opens(self) -> None:
         opening = OpeningPosition(self._chance.choice(SYMBOLS), Decimal(40), Decimal("99.99"), self.desk.now_ns)
-        self._say(self.desk.apply(self.desk.report(opening)))
+        impact = taken_over(opening.quantity, opening.price)
+        self._say(self.desk.apply(msgspec.structs.replace(self.desk.report(opening), cash_impact=impact)))
 
     def _poison(self) -> None:
         place = self.desk.report(EngineStarted(0, ())).report
