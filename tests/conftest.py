@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa  # noqa: F401
 import pytest
 
+from tests.cluster.api_server import ApiServer
 from tradingmesh.testing.postgres_server import PostgresServer, programs
 
 SEED_MAX = 1_000_000
@@ -75,3 +76,30 @@ def postgres_server() -> Iterator[PostgresServer]:
     server = PostgresServer(bin_dir)
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A real Kubernetes API server for whoever asks; each test takes a namespace of its own, or several."""
+    server = ApiServer(tmp_path_factory.mktemp("kubernetes"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def controllers(api_server: ApiServer) -> ApiServer:
+    """The API server with Kubernetes' own controllers: owned objects are collected, and namespaces end."""
+    api_server.start_controllers()
+    return api_server
+
+
+@pytest.fixture
+def namespace(api_server: ApiServer) -> Iterator[str]:
+    """A namespace of this test alone. It is left to whoever collects it, for that takes a while."""
+    name = f"test-{random.SystemRandom().getrandbits(40):010x}"
+    api_server.kubectl("create", "namespace", name)
+    yield name
+    api_server.kubectl("delete", "namespace", name, "--wait=false")
