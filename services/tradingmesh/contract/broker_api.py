@@ -29,5 +29,5 @@ class ApiCircuitBreakerSpec(Spec):
 
     failure_threshold: int = Field(default=5, ge=1, le=1_000)
     """So many calls of a kind lost in a row open the breaker."""
-    recovery_timeout_ms: DurationMs = Field(default=30_000, alias="recoveryTimeout", ge=100, le=3_600_000)
+    recovery_timeout_ms: DurationMs = Field(default=5_000, alias="recoveryTimeout", ge=100, le=3_600_000)
     """After that long one question is let through, and its answer closes the breaker."""

@@ -80,20 +80,20 @@ class ExecutionPeers:
 
     def report(self) -> Report:
         """The next report that the engine pushes; that a life of it began is acknowledged, and kept in `starts`."""
-        while True:
-            if not self._pulled:
-                self._wait(lambda: self.fills.poll(0))
-                self._pulled.extend(map(REPORT.decode, read_batch(self.fills.recv_multipart()).payloads))
-            report = self._pulled.popleft()
-            if not isinstance(report.body, EngineStarted):
-                return report
-            self.starts.append(report.body)
-            self.ack(report)
+        self._wait(lambda: self.reports_wait)
+        return self._pulled.popleft()
 
     @property
     def reports_wait(self) -> bool:
         """Whether a report is there to be taken."""
-        return bool(self._pulled or self.fills.poll(0))
+        while self.fills.poll(0):
+            for report in map(REPORT.decode, read_batch(self.fills.recv_multipart()).payloads):
+                if not isinstance(report.body, EngineStarted):
+                    self._pulled.append(report)
+                elif self.acks.poll(0, zmq.POLLOUT):  # else it comes again
+                    self.starts.append(report.body)
+                    self.ack(report)
+        return bool(self._pulled)
 
     def ack(self, report: Report, *, epoch: int = 0) -> None:
         """Acknowledges a report; with another epoch, one that is not the engine's."""
