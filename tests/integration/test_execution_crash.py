@@ -118,7 +118,8 @@ class Mesh:
                 self.asked.append(request.request_id)
                 peers.answer(request)
             while peers.reports_wait:
-                self._take(peers.report())
+                while peers.reports_wait:
+                    self._take(peers.report())
 
     def _take(self, report: Report) -> None:
         line = self.reports.setdefault(report.body.symbol, {})
