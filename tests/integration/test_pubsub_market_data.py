@@ -37,10 +37,14 @@ class Hub:
         self.socket.bind(address)
         self.address = str(self.socket.getsockopt_string(zmq.LAST_ENDPOINT))
         self.metrics = Metrics()
+        self.waits = 0
         self.publisher = self.publish_as(epoch=7)
 
     def publish_as(self, epoch: int, sample_every: int = 0) -> MarketDataPublisher:
-        return MarketDataPublisher(self.socket, "feed", epoch, self.metrics, sample_every)
+        return MarketDataPublisher(self.socket, "feed", epoch, self.metrics, sample_every, self._wait)
+
+    def _wait(self) -> None:
+        self.waits += 1
 
     def subscribe(self, *topics: bytes) -> "Listener":
         """A subscriber that the publisher has heard of."""
@@ -365,6 +369,7 @@ def test_a_lossless_publisher_waits_for_a_slow_subscriber(tmp_path: Path, monkey
         publisher.publish_event(Trade("IBM", 1, 1, sent), sent)
         sent += 1
     assert publisher.published.value == sent - 1
+    assert hub.waits >= 2, "a loop that waits must say that it is not hung"
     listener.hear(sent - 1)
     publisher.publish_event(IBM, 1)
     listener.hear(sent)
