@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 KUBERNETES = "v1.34.4"
 HELM = "v3.22.0"
+HELM_DOCS = "v1.14.2"
 HERE = Path(__file__).parent
 _LINK = "-s -w"
 _VERSION = "k8s.io/component-base/version"
+_HELM_ASSUMES = "helm.sh/helm/v3/pkg/chartutil"
 
 
 class Tool(NamedTuple):
@@ -34,6 +36,7 @@ TOOLS = {
     "kube-apiserver": Tool("k8s.io/kubernetes/cmd/kube-apiserver", KUBERNETES, 240),
     "kube-controller-manager": Tool("k8s.io/kubernetes/cmd/kube-controller-manager", KUBERNETES, 120),
     "helm": Tool("helm.sh/helm/v3/cmd/helm", HELM, 140),
+    "helm-docs": Tool("github.com/norwoodj/helm-docs/cmd/helm-docs", HELM_DOCS, 40),
 }
 
 
@@ -76,15 +79,18 @@ def _go_build(tool: Tool, into: Path) -> None:
     if shutil.which("go") is None:
         raise SystemExit("go is missing: Go 1.24 or newer builds the programs of Kubernetes")
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-trimpath"}
+    major, minor = KUBERNETES.removeprefix("v").split(".")[:2]
     if tool.version == KUBERNETES:
-        major, minor = KUBERNETES.removeprefix("v").split(".")[:2]
         told = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
         link = " ".join([_LINK, *(f"-X {_VERSION}.{name}={value}" for name, value in told.items())])
         command = ["go", "build", "-ldflags", link, "-o", str(into), tool.package]
         subprocess.run(command, check=True, cwd=HERE / "kubernetes", env=environment, stdout=sys.stderr)
         return
     folder = into.with_suffix(".bin")
-    command = ["go", "install", "-ldflags", _LINK, f"{tool.package}@{tool.version}"]
+    # Untold, helm takes a cluster that it cannot ask for one of 2020, and refuses charts that ask for a newer.
+    assumed = {"k8sVersionMajor": major, "k8sVersionMinor": minor}
+    link = " ".join([_LINK, *(f"-X {_HELM_ASSUMES}.{name}={value}" for name, value in assumed.items())])
+    command = ["go", "install", "-ldflags", link, f"{tool.package}@{tool.version}"]
     subprocess.run(command, check=True, env={**environment, "GOBIN": str(folder)}, stdout=sys.stderr)
     (folder / Path(tool.package).name).replace(into)
     folder.rmdir()
