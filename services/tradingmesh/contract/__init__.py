@@ -10,6 +10,7 @@ from tradingmesh.contract.endpoints import EndpointsSpec
 from tradingmesh.contract.faults import FaultKind, FaultPlace, FaultSpec, FaultsSpec
 from tradingmesh.contract.fields import SYMBOL_MAX_BYTES
 from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, Channel, Component
+from tradingmesh.contract.parts import channels_of, endpoint_key, parts_of
 from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, SymbolLimits, TradingState
 from tradingmesh.contract.system import API_VERSION, KIND, StrategySpec, TradingSystem, TradingSystemSpec
 
@@ -38,4 +39,7 @@ __all__ = [
     "TradingState",
     "TradingSystem",
     "TradingSystemSpec",
+    "channels_of",
+    "endpoint_key",
+    "parts_of",
 ]

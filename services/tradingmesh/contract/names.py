@@ -34,22 +34,53 @@ class Channel(StrEnum):
 
 
 class ChannelFacts(NamedTuple):
-    """Which component binds a channel, and its port unless the manifest says otherwise."""
+    """Which component binds a channel, its port unless the manifest says otherwise, and which components connect."""
 
     binder: Component
     port: int
+    connects: tuple[Component, ...]
 
 
 CHANNELS: dict[Channel, ChannelFacts] = {
-    Channel.MARKET_DATA: ChannelFacts(Component.MARKET_DATA_FEED, 5555),
-    Channel.RISK_CHECK: ChannelFacts(Component.RISK_MANAGER, 5556),
-    Channel.FILLS: ChannelFacts(Component.EXECUTION_ENGINE, 5557),
-    Channel.ORDERS: ChannelFacts(Component.EXECUTION_ENGINE, 5558),
-    Channel.FEATURES: ChannelFacts(Component.FEATURE_ENGINE, 5559),
-    Channel.EVENTS: ChannelFacts(Component.METRICS_COLLECTOR, 5560),
-    Channel.POSITIONS: ChannelFacts(Component.RISK_MANAGER, 5561),
-    Channel.FILL_ACKS: ChannelFacts(Component.EXECUTION_ENGINE, 5562),
-    Channel.CONTROL: ChannelFacts(Component.RISK_MANAGER, 5563),
-    Channel.TRADING_STATE: ChannelFacts(Component.RISK_MANAGER, 5564),
+    Channel.MARKET_DATA: ChannelFacts(
+        Component.MARKET_DATA_FEED,
+        5555,
+        (
+            Component.MARKET_DATA_STORE,
+            Component.FEATURE_ENGINE,
+            Component.SIGNAL_GENERATOR,
+            Component.RISK_MANAGER,
+            Component.METRICS_COLLECTOR,
+        ),
+    ),
+    Channel.RISK_CHECK: ChannelFacts(
+        Component.RISK_MANAGER, 5556, (Component.SIGNAL_GENERATOR, Component.EXECUTION_ENGINE)
+    ),
+    Channel.FILLS: ChannelFacts(Component.EXECUTION_ENGINE, 5557, (Component.FILL_PROCESSOR,)),
+    Channel.ORDERS: ChannelFacts(
+        Component.EXECUTION_ENGINE, 5558, (Component.SIGNAL_GENERATOR, Component.RISK_MANAGER)
+    ),
+    Channel.FEATURES: ChannelFacts(Component.FEATURE_ENGINE, 5559, (Component.MARKET_DATA_STORE,)),
+    Channel.EVENTS: ChannelFacts(
+        Component.METRICS_COLLECTOR,
+        5560,
+        (
+            Component.MARKET_DATA_FEED,
+            Component.MARKET_DATA_STORE,
+            Component.FEATURE_ENGINE,
+            Component.SIGNAL_GENERATOR,
+            Component.RISK_MANAGER,
+            Component.EXECUTION_ENGINE,
+            Component.FILL_PROCESSOR,
+        ),
+    ),
+    Channel.POSITIONS: ChannelFacts(Component.RISK_MANAGER, 5561, (Component.FILL_PROCESSOR,)),
+    Channel.FILL_ACKS: ChannelFacts(Component.EXECUTION_ENGINE, 5562, (Component.FILL_PROCESSOR,)),
+    Channel.CONTROL: ChannelFacts(Component.RISK_MANAGER, 5563, ()),
+    Channel.TRADING_STATE: ChannelFacts(
+        Component.RISK_MANAGER, 5564, (Component.EXECUTION_ENGINE, Component.METRICS_COLLECTOR)
+    ),
 }
+"""Every channel. Nobody of the mesh connects to control: commands do, from wherever they are allowed to."""
+
 ADMIN_PORT = 9090
