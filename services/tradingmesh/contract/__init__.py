@@ -9,7 +9,7 @@ from tradingmesh.contract.broker_api import ApiCircuitBreakerSpec, RetrySpec
 from tradingmesh.contract.endpoints import EndpointsSpec
 from tradingmesh.contract.faults import FaultKind, FaultPlace, FaultSpec, FaultsSpec
 from tradingmesh.contract.fields import SYMBOL_MAX_BYTES
-from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, Channel, Component
+from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, SIMULATOR_PORT, Channel, Component
 from tradingmesh.contract.parts import channels_of, endpoint_key, parts_of
 from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, SymbolLimits, TradingState
 from tradingmesh.contract.system import API_VERSION, KIND, StrategySpec, TradingSystem, TradingSystemSpec
@@ -20,6 +20,7 @@ __all__ = [
     "CHANNELS",
     "FLATTEN",
     "KIND",
+    "SIMULATOR_PORT",
     "SYMBOL_MAX_BYTES",
     "ApiCircuitBreakerSpec",
     "BrokerSpec",

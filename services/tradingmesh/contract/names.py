@@ -84,3 +84,4 @@ CHANNELS: dict[Channel, ChannelFacts] = {
 """Every channel. Nobody of the mesh connects to control: commands do, from wherever they are allowed to."""
 
 ADMIN_PORT = 9090
+SIMULATOR_PORT = 8900

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from tradingmesh.contract import ADMIN_PORT, Component, EndpointsSpec, TradingSystem, TradingSystemSpec
+from tradingmesh.contract import ADMIN_PORT, SIMULATOR_PORT, Component, EndpointsSpec, TradingSystem, TradingSystemSpec
 from tradingmesh.core.errors import ConfigError
 
 MANIFEST_MAX_BYTES = 1 << 20
@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     ipc_dir: Path | None = None
     admin_host: str = "127.0.0.1"
     admin_port: Annotated[int, Field(ge=0, le=65535)] = ADMIN_PORT
-    simulator_port: Annotated[int, Field(ge=0, le=65535)] = 8900
+    simulator_port: Annotated[int, Field(ge=0, le=65535)] = SIMULATOR_PORT
     simulator_hold: bool = False
     control_token: SecretStr = SecretStr("")
     postgres_url: SecretStr = SecretStr("")
