@@ -1,1 +1,1 @@
-"""What is made for the charts before helm reads them: tables of the contract, schemas, and the charts they depend on."""
+"""Makes what the charts need before helm reads them: the contract's tables, schemas, and the charts they depend on."""

@@ -4,18 +4,20 @@ import argparse
 from pathlib import Path
 
 from tradingmesh_operator.charts.dependencies import complete
+from tradingmesh_operator.charts.written import written
 
 CHARTS = Path("charts")
 
 
 def main() -> None:
-    """Completes the charts, in place or in another folder."""
+    """Writes what is generated and completes the charts, in place; or only completes copies in another folder."""
     parser = argparse.ArgumentParser(prog="tradingmesh_operator.charts", description=__doc__)
     parser.add_argument("--charts", type=Path, default=CHARTS, help="where the charts are")
-    parser.add_argument(
-        "--into", type=Path, help="where complete copies go; left out, the charts are completed in place"
-    )
+    parser.add_argument("--into", type=Path, help="only make complete copies, in this folder")
     told = parser.parse_args()
+    if told.into is None:
+        for path, text in written(told.charts).items():
+            path.write_text(text, encoding="utf-8")
     into = told.into or told.charts
     into.mkdir(parents=True, exist_ok=True)
     print(f"{into}: {', '.join(complete(told.charts, into))}")

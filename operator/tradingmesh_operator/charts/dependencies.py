@@ -1,11 +1,12 @@
 """Puts the charts that a chart depends on into its `charts/` folder, as helm wants them there.
 
-Every dependency is a folder beside the chart (`file://../NAME`), so this is copying: no helm, no network, no archive with
-a date in it, and the same files give the same folders. `helm dependency build` does the same where it is run by hand.
+Every dependency is a folder beside the chart (`file://../NAME`), so this is copying: no helm, no network, no archive
+with a date in it, and the same files give the same folders. `helm dependency build` does the same by hand.
 """
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -39,12 +40,12 @@ def _wanted(source: Path, name: str, dependency: dict[str, str]) -> str:
     wanted, repository = dependency["name"], dependency["repository"]
     if repository != _LOCAL + wanted or not (source / wanted).is_dir():
         raise ValueError(f"chart {name}: dependency {wanted}: {repository} is no chart beside it")
-    version = _chart(source / wanted)["version"]
+    version: str = _chart(source / wanted)["version"]
     if version != dependency["version"]:
         raise ValueError(f"chart {name}: dependency {wanted}: asks for {dependency['version']}, there is {version}")
     return wanted
 
 
-def _chart(folder: Path) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = yaml.safe_load((folder / "Chart.yaml").read_text(encoding="utf-8"))
+def _chart(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((folder / "Chart.yaml").read_text(encoding="utf-8"))
     return found
