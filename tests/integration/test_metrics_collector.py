@@ -14,8 +14,10 @@ from tradingmesh.adapters.zmq_trading_state import TradingStatePublisher
 from tradingmesh.contract import Channel, Component, TradingState
 from tradingmesh.core.checks import Check
 from tradingmesh.core.events import (
+    BrokerReconciled,
     CircuitBreakerTripped,
     ComponentError,
+    EngineFenced,
     EventMetadata,
     PositionClosed,
     PositionUpdated,
@@ -143,6 +145,16 @@ def test_a_components_trouble_is_an_alert(mesh: Mesh) -> None:
     """Counted by kind, for an alert rule to watch."""
     mesh.tell(ComponentError(metadata=ABOUT, instance="risk-manager", error="disk full"))
     mesh.run_until(lambda: _alerts(mesh) == {"kind=component-error": 1})
+
+
+def test_a_broker_that_differs_is_an_alert(mesh: Mesh) -> None:
+    """A position that was not booked, an order that it does not know; not a missed fill that is booked by now."""
+    for found in ({"differences": ("position IBM",)}, {"missing": 1}, {"missed_fill": 3}, {"unreadable": 1}):
+        numbers = dict.fromkeys(("missed_fill", "adopted", "missing", "short", "unreadable", "duration_ms"), 0)
+        told: dict[str, Any] = {**numbers, "in_sync": True, "differences": (), **found}
+        mesh.tell(BrokerReconciled(metadata=ABOUT, **told))
+    mesh.tell(EngineFenced(metadata=ABOUT, instance="execution-engine", reason="another has taken over"))
+    mesh.run_until(lambda: _alerts(mesh) == {"kind=broker-differs": 3, "kind=engine-fenced": 1})
 
 
 def test_positions_are_as_last_told(mesh: Mesh) -> None:

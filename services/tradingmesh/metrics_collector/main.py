@@ -13,9 +13,11 @@ from tradingmesh.core.errors import WireError
 from tradingmesh.core.events import (
     ApiBreakerClosed,
     ApiBreakerOpened,
+    BrokerReconciled,
     CircuitBreakerReset,
     CircuitBreakerTripped,
     ComponentError,
+    EngineFenced,
     LinkLost,
     OrderFilled,
     OrderRejected,
@@ -37,14 +39,18 @@ _ALERTS = (
     CircuitBreakerReset,
     ApiBreakerOpened,
     ApiBreakerClosed,
+    BrokerReconciled,
     ComponentError,
+    EngineFenced,
     SubscriberSlow,
     LinkLost,
     OrderRejected,
 )
 _ALERT_KINDS: dict[type[SystemEvent], str] = {
     ApiBreakerOpened: "api-breaker-open",
+    BrokerReconciled: "broker-differs",
     ComponentError: "component-error",
+    EngineFenced: "engine-fenced",
     SubscriberSlow: "subscriber-slow",
     LinkLost: "link-lost",
 }
@@ -123,6 +129,8 @@ class MetricsCollector:
             metrics.counter("fills_booked", "Fills booked, by symbol.", symbol=event.fill.symbol).inc()
 
     def _alert(self, event: SystemEvent) -> None:
+        if isinstance(event, BrokerReconciled) and not (event.differences or event.missing or event.unreadable):
+            return  # what was found is made good
         fields = {name: str(getattr(event, name)) for name in event.__struct_fields__ if name != "metadata"}
         meta = event.metadata
         self._context.log.warning(type(event).__name__, source=meta.component, trace_id=meta.trace_id, **fields)
