@@ -16,7 +16,7 @@ _QUANTITIES: Schema = {"type": "object", "additionalProperties": _QUANTITY}
 _PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 
 SYSTEM_NAME_MAX = 34
-"""A StatefulSet such as `<system>-market-data-store` may have 52 characters: a label of its pods adds a hash to them."""
+"""A StatefulSet such as `<system>-market-data-store` may have 52 characters: a label of its pods adds a hash."""
 
 
 def _closed(**properties: Schema) -> Schema:
@@ -47,12 +47,8 @@ _IMAGE = _closed(
     pullPolicy={"enum": ["Always", "IfNotPresent", "Never"]},
     pullSecrets=_list_of(_OBJECT_NAME),
 )
-_MONITORING = _closed(
-    podMonitor=_FLAG,
-    serviceMonitor=_FLAG,
-    interval={"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"},
-    labels=_TEXTS,
-)
+_INTERVAL: Schema = {"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"}
+_MONITORING = _closed(podMonitor=_FLAG, serviceMonitor=_FLAG, interval=_INTERVAL, labels=_TEXTS)
 _ONE: Schema = {"type": "integer", "minimum": 0, "maximum": 1}
 _ANY_NUMBER: Schema = {"type": ["integer", "null"], "minimum": 0, "maximum": 64}
 
@@ -77,6 +73,17 @@ _COMPONENT: dict[str, Schema] = {
     "startupTimeoutSeconds": _SECONDS,
     "terminationGracePeriodSeconds": _SECONDS,
 }
+_OPERATOR: dict[str, Schema] = {
+    **_COMPONENT,
+    "image": _IMAGE,
+    "installCRD": _FLAG,
+    "aggregateRoles": _FLAG,
+    "watchNamespaces": {**_list_of({**_NAME, "minLength": 1, "maxLength": 63}), "uniqueItems": True},
+    "keda": _FLAG,
+    "lease": _closed(name={**_OBJECT_NAME, "minLength": 1}, durationSeconds={**_SECONDS, "minimum": 5}),
+    "networkPolicy": _closed(enabled=_FLAG, apiServerPorts=_list_of(_PORT)),
+    "monitoring": _closed(podMonitor=_FLAG, interval=_INTERVAL, labels=_TEXTS),
+}
 
 
 def component_schema(values: dict[str, Any]) -> Schema:
@@ -91,6 +98,11 @@ def system_schema(values: dict[str, Any]) -> Schema:
     """The schema of the umbrella chart: what a component is told, that component's own schema judges."""
     components = {name: _MAP for name in values if name != "global"}
     return _schema({**components, "global": _global(_shallow_spec()), "tradingmesh-lib": _MAP})
+
+
+def operator_schema(values: dict[str, Any]) -> Schema:
+    """The schema of the operator's chart. Raises `KeyError` for a value that has no schema here."""
+    return _schema({name: _OPERATOR[name] for name in values} | {"global": _MAP})
 
 
 def _schema(properties: dict[str, Schema]) -> Schema:
