@@ -96,8 +96,9 @@ def test_killed_it_is_back_within_five_seconds_as_it_was(mesh: Any, full: bool) 
         f"{position.quantity:f}" for position in desk.core.state.ledger.positions()
     ]
     took_s = []
-    for number in (1, 2):
-        assert ask(_settings(mesh), ControlRequest("reduce" if number == 1 else "halt", mesh.token, "drill")).ok
+    for _ in range(3 if full else 1):
+        for command in ("reduce", "halt"):
+            assert ask(_settings(mesh), ControlRequest(command, mesh.token, "drill")).ok
         mesh.kill(RISK)
         began_s = time.monotonic()
         mesh.start(RISK)
