@@ -134,9 +134,16 @@ def test_what_is_pushed_again_reaches_every_processor(engine: Engine) -> None:
         engine.push(after_ms=99)
         assert engine.figure("reports_redelivered") == round_
         engine.push(after_ms=1)
-        for processor in processors:
-            found = processor.taken(1_000)
-            assert {place for batch in found for place in numbers([batch])[0][1]} == {round_ + 1}
+        taken: list[list[Batch]] = [[] for _ in processors]
+
+        def all_taken(taken: list[list[Batch]] = taken) -> bool:
+            for batches, processor in zip(taken, processors, strict=True):
+                batches.extend(processor.taken())
+            return sum(map(len, taken)) == 1 + len(processors)
+
+        engine.until(all_taken, engine.context.loop)
+        for batches in taken:
+            assert {tuple(found) for _, found in numbers(batches)} == {(round_ + 1,)}
         engine.ack(processors[0], engine.place(round_ + 1))
     assert engine.delivery.backlog == 0
     late = engine.context.metrics.latency("redelivery")
@@ -240,6 +247,21 @@ def test_acknowledged_reports_are_sent_again_when_they_are_wanted(engine: Engine
     engine.push()
     assert numbers(processor.taken(1_000)) == [("IBM", [2, 3, 4])]
     engine.ack(processor, *(engine.place(number) for number in (2, 3, 4, 5)))
+    assert engine.delivery.backlog == 0
+
+
+def test_a_damaged_report_is_not_sent_again(engine: Engine) -> None:
+    """It is told; the engine goes on."""
+    (processor,) = engine.processors(1)
+    engine.put(fill(1), fill(2))
+    engine.push()
+    engine.ack(processor, engine.place(1), engine.place(2))
+    engine.outbox._db.execute("UPDATE reports SET body = x'00' WHERE sequence = 1")
+    engine.want(processor, engine.place(1), 2)
+    engine.until(lambda: len(engine.events), engine.context.loop)
+    (event,) = engine.events.drain()
+    assert isinstance(event, ComponentError)
+    assert "its checksum does not fit" in event.error
     assert engine.delivery.backlog == 0
 
 

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from tradingmesh.adapters.outbox_sqlite import Outbox
+from tradingmesh.adapters.zmq_reports import Batch, read_batch
 from tradingmesh.contract import Component
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.events import ComponentError, OrderCanceled, OrderPlaced, OrderRejected
@@ -25,7 +27,7 @@ from tradingmesh.execution_engine.engine import ExecutionEngine
 from tradingmesh.runtime.component import Context
 from tradingmesh.testing.execution_peers import ExecutionPeers
 from tradingmesh.testing.recording_broker import RecordingBroker
-from tradingmesh.wire.messages import REPORT
+from tradingmesh.wire.messages import POISON_REPORT, REPORT
 
 FAST = {"endpoints": {"riskCheck": {"timeout": "150ms"}, "fills": {"redeliverAfter": "80ms"}}}
 MakeContext = Callable[..., Context]
@@ -186,6 +188,28 @@ def test_broker_that_cannot_be_asked(make_context: MakeContext, until: Callable[
     mesh.say(SnapshotFailed("the broker answers 401: unauthorized", keys_refused=True))
     mesh.run_until(lambda: mesh.engine.ready() == ["the broker answers 401: unauthorized"])
     assert len(broker.asked) == 1
+
+
+def test_a_fill_that_its_order_had_already_is_set_aside(make_context: MakeContext, until: Callable[..., None]) -> None:
+    """It holds up no commit: told as trouble, counted, and pushed as what must not take effect."""
+    mesh = Mesh(make_context, until, RecordingBroker())
+    mesh.in_sync()
+    client = mesh.submitted()
+    mesh.say(said("partial_fill", client, 40, 40))
+    first = mesh.report()
+    mesh.ack(first)
+    mesh.outbox.put(msgspec.structs.replace(first, symbol_sequence=2), 1)
+    mesh.engine._table.restore_sequence("IBM", 2)
+    mesh.run_until(lambda: mesh.figure("order_notices", "kind=report-set-aside"))
+    mesh.run_until(lambda: ComponentError in mesh.told())
+    batches: list[Batch] = []
+    while not batches or batches[-1].header.kind == REPORT.kind:  # the first may come again before its ack is there
+        mesh.run_until(lambda: mesh.fills.poll(0))
+        batches.append(read_batch(mesh.fills.recv_multipart()))
+    poison = POISON_REPORT.decode(batches[-1].payloads[0])
+    assert (poison.place.symbol_sequence, REPORT.decode(poison.raw).body) == (2, first.body)
+    mesh.say(said("fill", client, 100, 60))
+    mesh.run_until(lambda: len(mesh.outbox.open_orders()) == 0)
 
 
 def test_restart_brings_everything_back(make_context: MakeContext, until: Callable[..., None]) -> None:

@@ -186,9 +186,12 @@ class Outbox:
         return map(self._parcel, self._db.execute(_UNACKED))
 
     def acked_reports(self, symbol: str, first: int, count: int) -> list[Parcel]:
-        """Reports of a symbol from that number on, as far as they are acknowledged."""
+        """Reports of a symbol from that number on, as far as they are acknowledged. Raises `JournalError`."""
         last = min(first + count - 1, self._acked_of(symbol))
-        return [self._parcel(row) for row in self._db.execute(_SOME, (symbol, first, last))]
+        try:
+            return [self._parcel(row) for row in self._db.execute(_SOME, (symbol, first, last))]
+        except sqlite3.Error as error:
+            raise JournalError(f"{self._path}: cannot read: {error}") from None
 
     def sequences(self) -> dict[str, int]:
         """The last sequence number of each symbol."""

@@ -17,7 +17,7 @@ from tradingmesh.adapters.outbox_sqlite import Outbox, Parcel
 from tradingmesh.adapters.zmq_messages import read
 from tradingmesh.adapters.zmq_reports import BATCH_MAX, BatchSender
 from tradingmesh.contract import Channel
-from tradingmesh.core.errors import WireError
+from tradingmesh.core.errors import JournalError, WireError
 from tradingmesh.core.events import ComponentError
 from tradingmesh.core.place import Place, PoisonReport, ReportsWanted
 from tradingmesh.runtime.component import Context
@@ -158,9 +158,7 @@ class Delivery:
     def _stick(self, place: Place) -> None:
         """An alarm for the first one; while any is stuck, the others are counted only."""
         if not self._stuck:
-            error = f"{place} was pushed {STUCK_AFTER} times and is not acknowledged; {self.backlog} reports wait"
-            self._context.log.error("report stuck", error=error)
-            self._context.events.emit(ComponentError, instance=self._context.settings.instance, error=error)
+            self._tell(f"{place} was pushed {STUCK_AFTER} times and is not acknowledged; {self.backlog} reports wait")
         self._stuck.add(place)
 
     def take_acks(self) -> None:
@@ -199,21 +197,32 @@ class Delivery:
         busy = {place.symbol for place in self._outstanding}
         for symbol, last in self._outbox.sequences().items():
             if symbol not in busy and symbol not in self._waiting:
-                for parcel in self._outbox.acked_reports(symbol, last, 1):
-                    self.add(parcel)
+                self._add_acked(Place(self._outbox.epoch, symbol, last), 1)
 
     def _send_wanted(self, wanted: ReportsWanted) -> None:
         """The risk manager has lost what it had acknowledged: it is all still in the outbox."""
-        epoch, symbol, first = wanted.first
-        if epoch != self._outbox.epoch or symbol in self._waiting:
+        if wanted.first.outbox_epoch != self._outbox.epoch or wanted.first.symbol in self._waiting:
             return
-        parcels = self._outbox.acked_reports(symbol, first, min(wanted.count, WANTED_MAX))
+        added = self._add_acked(wanted.first, min(wanted.count, WANTED_MAX))
+        if added:
+            self._wanted.inc(added)
+            self._context.log.warning("sent again what was acknowledged", first=str(wanted.first), reports=added)
+
+    def _add_acked(self, first: Place, count: int) -> int:
+        """Has acknowledged reports of a symbol wait again, but for those that do so already; returns how many."""
+        try:
+            parcels = self._outbox.acked_reports(first.symbol, first.symbol_sequence, count)
+        except JournalError as error:
+            self._tell(f"what was acknowledged cannot be sent again: {error}")
+            return 0
         lost = [parcel for parcel in parcels if parcel.place not in self._outstanding]
         for parcel in lost:
             self.add(parcel)
-        if lost:
-            self._wanted.inc(len(lost))
-            self._context.log.warning("sent again what was acknowledged", first=str(lost[0].place), reports=len(lost))
+        return len(lost)
+
+    def _tell(self, error: str) -> None:
+        self._context.log.error("attention", error=error)
+        self._context.events.emit(ComponentError, instance=self._context.settings.instance, error=error)
 
     def _send(self, batch: list[Parcel], copies: int) -> bool:
         """Whether it went out at least once."""
