@@ -46,15 +46,17 @@ LIMITS = {
     "maxOrdersPerMinute": 120,
     "priceCollarPercent": 3,
     "maxQuoteAge": "5s",
-    "duplicateWindow": 0,
+    "duplicateWindow": "0s",
 }
 
 
 class Mesh:
     """The risk manager and those who talk to it, all in this thread: nothing happens but in `run_until`."""
 
-    def __init__(self, make_context: Callable[..., Context], until: Callable[..., None], folder: Path) -> None:
-        self._make_context, self._until = make_context, until
+    def __init__(
+        self, make_context: Callable[..., Context], until: Callable[..., None], folder: Path, **spec: Any
+    ) -> None:
+        self._make_context, self._until, self._spec = make_context, until, spec
         self.file = folder / "system.yaml"
         self.write_limits({})
         feed = make_context(Component.MARKET_DATA_FEED, {})
@@ -74,7 +76,7 @@ class Mesh:
 
     def start(self) -> None:
         """The risk manager begins, with what its journal says."""
-        spec = {"riskLimits": LIMITS, "broker": {"simulator": {"cash": "100000"}}}
+        spec = {"riskLimits": LIMITS, "broker": {"simulator": {"cash": "100000"}}, **self._spec}
         self.context = self._make_context(Component.RISK_MANAGER, spec, system_file=self.file, control_token=TOKEN)
         self.events = self.context.events.bus.subscribe(CircuitBreakerTripped, CircuitBreakerReset)
         service = build(self.context)
