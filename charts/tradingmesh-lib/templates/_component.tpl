@@ -1,8 +1,9 @@
 {{/* Everything of one component. A chart of a component is this one call, and its values. */}}
 {{- define "tradingmesh.component" -}}
-{{- if not .root.Values.enabled }}
-{{- else }}
-{{- include "tradingmesh.fill" . }}
+{{- if .Values.enabled }}
+{{- $context := dict "root" . }}
+{{- include "tradingmesh.fill" $context }}
+{{- with $context }}
 {{- if or (ne .name "alpaca-simulator") (eq .mode "simulated") }}
 {{- if eq ((.spec.endpoints | default dict).transport | default "tcp") "ipc" }}
 {{- fail "global.system.spec.endpoints.transport: ipc joins processes of one machine; between pods it is tcp" }}
@@ -35,6 +36,7 @@
 {{- if or .root.Values.global.monitoring.serviceMonitor (.spec.observability | default dict).serviceMonitor }}
 ---
 {{ include "tradingmesh.serviceMonitor" . }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

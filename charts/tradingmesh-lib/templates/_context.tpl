@@ -1,7 +1,6 @@
 {{/*
-What every template here is given: one dict, made once a component. The component's chart says what is particular:
+What every template here is given: one dict, made once a component. Its chart defines `<chart>.facts`, what is particular:
 
-  root              the chart's own context
   kind              Deployment or StatefulSet; a StatefulSet has a volume
   broker            it talks to the broker, or is it: it gets the keys
   control           it gets the control token
@@ -9,10 +8,12 @@ What every template here is given: one dict, made once a component. The componen
   scales            more than one may run
   stopAfterSeconds  how long it goes on once it is told to stop, so that who gives it work has ended before
 
-This adds: name, system, fullname, spec, mode, channels (with the ports in force), binds, connects, peers.
+This adds: root (the chart's own context), name, system, fullname, spec, mode, channels (with the ports in force), binds,
+connects, peers.
 */}}
 {{- define "tradingmesh.fill" -}}
 {{- $root := .root }}
+{{- range $fact, $value := include (printf "%s.facts" $root.Chart.Name) $root | fromYaml }}{{ $_ := set $ $fact $value }}{{ end }}
 {{- $spec := $root.Values.global.system.spec | default dict }}
 {{- $name := $root.Chart.Name }}
 {{- $_ := set . "name" $name }}

@@ -41,7 +41,7 @@ spec:
       {{- include "tradingmesh.probes" . | nindent 6 }}
       {{- with .stopAfterSeconds }}
       lifecycle:
-        preStop: {sleep: {seconds: {{ . }}}}
+        preStop: {sleep: {seconds: {{ int . }}}}
       {{- end }}
       resources: {{- toYaml .root.Values.resources | nindent 8 }}
       securityContext:

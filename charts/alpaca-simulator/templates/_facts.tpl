@@ -1,0 +1,5 @@
+{{- define "alpaca-simulator.facts" -}}
+kind: Deployment
+broker: true
+stopAfterSeconds: 8
+{{- end }}

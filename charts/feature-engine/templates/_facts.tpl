@@ -1,0 +1,3 @@
+{{- define "feature-engine.facts" -}}
+kind: Deployment
+{{- end }}

@@ -1,0 +1,4 @@
+{{- define "market-data-feed.facts" -}}
+kind: Deployment
+broker: true
+{{- end }}

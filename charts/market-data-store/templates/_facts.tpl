@@ -1,0 +1,3 @@
+{{- define "market-data-store.facts" -}}
+kind: StatefulSet
+{{- end }}

@@ -1,0 +1,4 @@
+{{- define "metrics-collector.facts" -}}
+kind: Deployment
+stopAfterSeconds: 8
+{{- end }}

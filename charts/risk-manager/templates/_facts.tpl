@@ -1,0 +1,6 @@
+{{- define "risk-manager.facts" -}}
+kind: StatefulSet
+control: true
+postgres: true
+stopAfterSeconds: 7
+{{- end }}

@@ -1,0 +1,3 @@
+{{- define "signal-generator.facts" -}}
+kind: Deployment
+{{- end }}
