@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterator
 
+from tradingmesh.core.errors import JournalError
 from tradingmesh.core.journal.chain import START, Entry, Kind, following
 
 Step = Callable[[str], object]
 
 
 class MemoryDisk:
-    """What is left of a journal when its process is killed, and of that what a power cut leaves (`synced`)."""
+    """What is left of a journal when its process is killed, and of that what a power cut leaves (`synced`).
+
+    While it is `full` nothing can be written.
+    """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.synced = 0
+        self.full = False
 
     def cut_power(self) -> None:
         """Only what was committed is left."""
@@ -65,6 +70,8 @@ class MemoryJournal:
         """Has nothing to let go."""
 
     def _write(self, what: str) -> None:
+        if self._disk.full:
+            raise JournalError("no space left on the device")
         self._step(what)
         self._disk.entries += self._pending
         self._pending.clear()

@@ -33,7 +33,7 @@ class VirtualLoop:
         self._time = time
         self._latency = latency
         self._guard = guard
-        self._least_s = least_s
+        self.least_s = least_s
         self._sources: list[tuple[VirtualSocket, Handler]] = []
         self._timers: list[tuple[int, int, int, Handler]] = []
         self._numbers = count()
@@ -98,7 +98,7 @@ class VirtualLoop:
         self._turn()
 
     def _time_for(self, interval_s: float, handler: Handler, *, again: bool) -> None:
-        interval_ns = int(max(interval_s, self._least_s) * _NS)
+        interval_ns = int(max(interval_s, self.least_s) * _NS)
         entry = (self._time.now_ns + interval_ns, next(self._numbers), interval_ns if again else 0, handler)
         heappush(self._timers, entry)
         self._plan(entry[0])
@@ -143,7 +143,8 @@ class VirtualLoop:
         while timers and timers[0][0] <= now_ns:
             _, _, interval_ns, handler = timers[0]
             if interval_ns:
-                heapreplace(timers, (now_ns + interval_ns, next(self._numbers), interval_ns, handler))
+                due_ns = now_ns + max(interval_ns, int(self.least_s * _NS))
+                heapreplace(timers, (due_ns, next(self._numbers), interval_ns, handler))
             else:
                 heappop(timers)
             handler()

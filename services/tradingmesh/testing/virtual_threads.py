@@ -5,12 +5,14 @@ return when it sleeps, waits or ends. So runs repeat exactly, though nothing in 
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from tradingmesh.testing.virtual_loop import Killed
 from tradingmesh.testing.virtual_time import VirtualTime
 
+T = TypeVar("T")
 _NS = 1_000_000_000
 _idle: list["_Worker"] = []
 _running: list["VirtualThread"] = []
@@ -65,6 +67,10 @@ class VirtualThread:
         self._time.after(for_ns, self._resume, self._naps)
         self._suspend()
 
+    def wait(self) -> None:
+        """Lets time pass until it is woken. Raises `Killed` as `sleep` does."""
+        self._suspend()
+
     def wake(self) -> None:
         """It goes on now, if it sleeps."""
         self._time.after(0, self._resume, self._naps)
@@ -101,6 +107,27 @@ class VirtualThread:
 def sleep(seconds: float) -> None:
     """`time.sleep` for code that runs in a virtual thread."""
     _running[-1].sleep(int(seconds * _NS))
+
+
+class VirtualQueue(Generic[T]):
+    """`queue.SimpleQueue` between virtual threads, and from outside."""
+
+    def __init__(self) -> None:
+        self._items: deque[T] = deque()
+        self._waiting: deque[VirtualThread] = deque()
+
+    def put(self, item: T) -> None:
+        """Never waits."""
+        self._items.append(item)
+        if self._waiting:
+            self._waiting.popleft().wake()
+
+    def get(self) -> T:
+        """Waits for an item."""
+        while not self._items:
+            self._waiting.append(_running[-1])
+            _running[-1].wait()
+        return self._items.popleft()
 
 
 class VirtualCondition:
