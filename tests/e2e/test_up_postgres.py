@@ -40,6 +40,7 @@ def test_a_crash_of_the_database_loses_and_doubles_nothing(
     folder = with_postgres.data_dir / "runs" / "latest"
     deadline_s = time.monotonic() + STARTED_WITHIN_S
     while not ((log := folder / "signal-generator.log").exists() and '"started"' in log.read_text()):
+        assert running.poll() is None, running.stdout.read()
         assert time.monotonic() < deadline_s
         time.sleep(0.1)
     time.sleep(1.5)
