@@ -39,7 +39,7 @@ def _spec() -> Spec:
                 "name": "reversion",
                 "uses": "mean-reversion",
                 "symbols": ["IBM"],
-                "params": {"window": 100, "entry": 1.5},
+                "params": {"window": 100, "entry": "1.5"},
             },
         ],
         "endpoints": {"transport": "tcp", **endpoints},

@@ -42,7 +42,7 @@ LIMITS = {
     "maxOrdersPerMinute": 120,
     "priceCollarPercent": 3,
     "maxQuoteAge": "60s",
-    "duplicateWindow": 0,
+    "duplicateWindow": "0s",
 }
 
 

@@ -82,7 +82,7 @@ def test_the_rate_is_kept() -> None:
     assert some.struck == [dropped]
 
 
-@given(seed=st.integers(0, 2**32), rate=st.sampled_from(["0.01", "0.3", "0.9"]))
+@given(seed=st.integers(0, 2**31 - 1), rate=st.sampled_from(["0.01", "0.3", "0.9"]))
 def test_the_same_seed_draws_the_same(seed: int, rate: str) -> None:
     """A run can be repeated."""
     spec = [on(UPDATES, "drop", rate=rate), on(UPDATES, "reorder", rate=rate, max="1s")]

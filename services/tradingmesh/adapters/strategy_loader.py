@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from tradingmesh.adapters.strategy_params import as_annotated
 from tradingmesh.contract import StrategySpec, TradingSystemSpec
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.core.signals.roster import Running
@@ -35,7 +36,7 @@ def load_strategy(spec: StrategySpec, folder: Path | None = None) -> Strategy:
     except TypeError as wrong:
         raise ConfigError(f"strategy {spec.name}: params: {wrong} (takes {_parameters(found)})") from None
     try:
-        return found(**spec.params)
+        return found(**as_annotated(found, spec.params))
     except ConfigError as wrong:
         raise ConfigError(f"strategy {spec.name}: params.{wrong}") from None
     except Exception as error:  # noqa: BLE001 - a user's constructor may raise anything; it is told as one line

@@ -8,7 +8,7 @@ from tradingmesh.contract.broker import BrokerSpec, Mode
 from tradingmesh.contract.broker_api import ApiCircuitBreakerSpec, RetrySpec
 from tradingmesh.contract.endpoints import EndpointsSpec
 from tradingmesh.contract.faults import FaultKind, FaultPlace, FaultSpec, FaultsSpec
-from tradingmesh.contract.fields import SYMBOL_MAX_BYTES
+from tradingmesh.contract.fields import SYMBOL_MAX_BYTES, Spec
 from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, SIMULATOR_PORT, Channel, Component
 from tradingmesh.contract.parts import channels_of, endpoint_key, parts_of
 from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, SymbolLimits, TradingState
@@ -35,6 +35,7 @@ __all__ = [
     "Mode",
     "RetrySpec",
     "RiskLimits",
+    "Spec",
     "StrategySpec",
     "SymbolLimits",
     "TradingState",

@@ -4,13 +4,13 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tradingmesh.contract.fields import DurationMs, Spec
+from tradingmesh.contract.fields import DurationMs, Spec, Whole
 
 
 class RetrySpec(Spec):
     """A call without an answer is made again, each time after twice the wait, with jitter; a refused one is not."""
 
-    max_attempts: int = Field(default=5, ge=1, le=20)
+    max_attempts: Whole = Field(default=5, ge=1, le=20)
     """How often a call is made at most, the first included."""
     initial_ms: DurationMs = Field(default=200, alias="initial")
     """The first wait."""
@@ -27,7 +27,7 @@ class RetrySpec(Spec):
 class ApiCircuitBreakerSpec(Spec):
     """When calls to a broker that does not answer stop, and when one is tried again. Cancels are tried always."""
 
-    failure_threshold: int = Field(default=5, ge=1, le=1_000)
+    failure_threshold: Whole = Field(default=5, ge=1, le=1_000)
     """So many calls of a kind lost in a row open the breaker."""
     recovery_timeout_ms: DurationMs = Field(default=5_000, alias="recoveryTimeout", ge=100, le=3_600_000)
     """After that long one question is let through, and its answer closes the breaker."""

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from tradingmesh.contract.fields import DurationMs, Port, Spec
+from tradingmesh.contract.fields import DurationMs, Port, Spec, Whole
 from tradingmesh.contract.names import CHANNELS, Channel
 
 
@@ -13,9 +13,13 @@ class EndpointSpec(Spec):
     """One channel's socket settings."""
 
     port: Port
-    send_high_water_mark: int = Field(default=1000, ge=1)
-    receive_high_water_mark: int = Field(default=1000, ge=1)
+    """Where it is bound and connected to. A change restarts who uses the channel, and nobody else."""
+    send_high_water_mark: Whole = Field(default=1000, ge=1)
+    """How many messages wait for a slow peer before one is dropped, or the sender waits."""
+    receive_high_water_mark: Whole = Field(default=1000, ge=1)
+    """How many messages wait to be read."""
     linger_ms: DurationMs = Field(default=100, alias="linger")
+    """How long a process that ends still sends what waits."""
 
 
 class RiskCheckEndpointSpec(EndpointSpec):
@@ -23,6 +27,7 @@ class RiskCheckEndpointSpec(EndpointSpec):
 
     port: Port = CHANNELS[Channel.RISK_CHECK].port
     timeout_ms: DurationMs = Field(default=1_000, alias="timeout")
+    """Without an answer by then, an order is not approved."""
 
 
 class FillsEndpointSpec(EndpointSpec):
@@ -30,6 +35,7 @@ class FillsEndpointSpec(EndpointSpec):
 
     port: Port = CHANNELS[Channel.FILLS].port
     redeliver_after_ms: DurationMs = Field(default=500, alias="redeliverAfter")
+    """A fill that nobody has acknowledged by then is sent again; it takes effect once all the same."""
 
 
 def _endpoint(channel: Channel) -> Any:

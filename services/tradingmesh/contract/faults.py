@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from tradingmesh.contract.fields import DurationMs, Exact, Spec
+from tradingmesh.contract.fields import DurationMs, Exact, Flag, Spec, Whole
 
 FAULTS_MAX = 32
 
@@ -70,7 +70,7 @@ class FaultSpec(Spec):
     what: FaultKind
     rate: Annotated[Exact, Field(gt=0, le=1)] = Decimal(1)
     """The chance of each message or request to be met."""
-    times: Annotated[int, Field(ge=1)] | None = None
+    times: Annotated[Whole, Field(ge=1)] | None = None
     """It strikes at most that often."""
     after_ms: DurationMs = Field(default=0, alias="after")
     """It begins that long after it was put in force."""
@@ -82,13 +82,13 @@ class FaultSpec(Spec):
     """Of delay and reorder: how long at most."""
     requests: str = Field(default="* *", pattern=r"^\S+ \S+$", max_length=200)
     """Of rest: method and path without the query, `*` stands for anything: `POST /v2/orders`, `* /v2/orders/*`."""
-    acted: bool = False
+    acted: Flag = False
     """Of rest: whether the broker does what it was asked before the fault strikes."""
-    code: int | None = None
+    code: Whole | None = None
     """Of error: the HTTP status, or the code on the market data stream: 405, 409 answer a subscription, 406 a login."""
     retry_after_ms: DurationMs = Field(default=1_000, alias="retryAfter")
     """Of error 429: what its Retry-After header says, in whole seconds."""
-    answers_pings: bool = True
+    answers_pings: Flag = True
     """Of mute: whether a websocket ping is answered, so that the connection looks alive."""
 
     @model_validator(mode="after")
@@ -119,5 +119,5 @@ class FaultSpec(Spec):
 class FaultsSpec(Spec):
     """The faults in force. With the same seed the same messages and requests, in the same order, meet the same ones."""
 
-    seed: int = 7
+    seed: Whole = 7
     inject: list[FaultSpec] = Field(default_factory=list, max_length=FAULTS_MAX)

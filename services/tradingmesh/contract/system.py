@@ -1,36 +1,66 @@
 """The `TradingSystem` manifest: one for local processes and for the cluster."""
 
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tradingmesh.contract.broker import BrokerSpec, Mode, SecretRef
 from tradingmesh.contract.endpoints import EndpointsSpec
-from tradingmesh.contract.fields import Exact, Spec, Symbol
+from tradingmesh.contract.fields import WHOLE_MAX, DurationMs, Exact, Flag, Spec, Symbols, Text, Whole
 from tradingmesh.contract.names import Component
+from tradingmesh.contract.placement import ComponentSpec
 from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, TradingState
 
 API_VERSION = "tradingmesh.io/v1alpha1"
 KIND = "TradingSystem"
+NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+NAME_MAX = 34
+"""What is made for a system is called after it, and Kubernetes takes 52 characters of a StatefulSet's name."""
+STRATEGIES_MAX = 32
+
+ParamName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", max_length=63)]
+
+
+def _param(value: object) -> object:
+    if isinstance(value, float | bool):
+        raise ValueError(f"write {str(value).lower()} in quotes")  # noqa: TRY004 - pydantic tells of a ValueError
+    if not isinstance(value, int | str) or (isinstance(value, int) and abs(value) > WHOLE_MAX):
+        raise ValueError("a whole number or text belongs here")
+    return value
+
+
+Param = Annotated[int | Annotated[str, Field(max_length=256)], BeforeValidator(_param)]
 
 
 class StrategySpec(Spec):
-    """One strategy instance: `uses` names an entry point or `module:Class`; `params` are the class's own."""
+    """One strategy instance."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,23}$")
-    uses: str
-    symbols: list[Symbol] = Field(min_length=1)
-    params: dict[str, Any] = Field(default_factory=dict)
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,23}$", max_length=24)]
+    """Its orders and positions go by it."""
+    uses: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$", max_length=200)]
+    """A built-in strategy, one of an installed package by its entry point, or `module:Class`."""
+    symbols: Annotated[Symbols, Field(min_length=1)]
+    """What it hears of and trades; each is among the system's symbols."""
+    params: dict[ParamName, Param] = Field(default_factory=dict, max_length=64)
+    """The class's own parameters. A fraction is written in quotes, as is true or false."""
 
 
 class AutoscalingSpec(Spec):
     """How many fill processors to run for a backlog of fills."""
 
-    min_replicas: int = Field(default=1, ge=1)
-    max_replicas: int = Field(default=8, ge=1)
-    target_backlog: int = Field(default=200, ge=1)
+    min_replicas: Whole = Field(default=1, ge=1, le=64)
+    """Never fewer."""
+    max_replicas: Whole = Field(default=8, ge=1, le=64)
+    """Never more."""
+    target_backlog: Whole = Field(default=200, ge=1)
+    """How many fills may wait for each processor."""
+    stabilization_ms: DurationMs = Field(default=60_000, alias="stabilization")
+    """Fewer are run only once fewer would have done for so long; more, at once."""
+    scaler: Literal["Operator", "Keda"] = "Operator"
+    """Who decides: the operator itself, or KEDA by a ScaledObject where it is installed."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -42,55 +72,73 @@ class AutoscalingSpec(Spec):
 class FillProcessorsSpec(Spec):
     """The consumers of the fills channel."""
 
-    replicas: int = Field(default=2, ge=1, le=64)
+    replicas: Whole = Field(default=2, ge=1, le=64)
+    """How many there are; autoscaling changes it, as `kubectl scale` does."""
     autoscaling: AutoscalingSpec | None = None
+    """Unset, their number stays as it is."""
 
 
 class PostgresSpec(Spec):
-    """Where the PostgreSQL URL is found."""
+    """A PostgreSQL that keeps the risk manager's journal."""
 
     url_secret_ref: SecretRef
+    """The secret with the URL; its key is `url` unless said otherwise."""
 
 
 class PersistenceSpec(Spec):
     """Where journals and ticks are kept."""
 
-    size: str = Field(default="10Gi", pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$")
+    size: str = Field(default="10Gi", pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$", max_length=12)
+    """Of the volume of each component that keeps something."""
     postgres: PostgresSpec | None = None
+    """Unset, the journal is a file on the risk manager's volume."""
 
 
 class ObservabilitySpec(Spec):
     """Tracing and dashboards."""
 
-    otlp_endpoint: str = ""
+    otlp_endpoint: Text = ""
+    """Where traces are sent by OTLP over HTTP; empty, nowhere."""
     trace_sample_ratio: Annotated[Exact, Field(ge=0, le=1)] = Decimal("0.01")
-    service_monitor: bool = False
-    dashboards: bool = False
+    """Which part of the ticks is traced on its way."""
+    service_monitor: Flag = False
+    """Whether the Prometheus operator is told of the components."""
+    dashboards: Flag = False
+    """Whether Grafana is handed the dashboards."""
+
+
+class OnDelete(StrEnum):
+    """What is done at the broker before a deleted system's components stop; in each case it trades no more."""
+
+    FLATTEN = "Flatten"
+    CANCEL_ORDERS = "CancelOrders"
+    LEAVE = "Leave"
 
 
 class TradingSystemSpec(Spec):
-    """Everything a TradingSystem is."""
+    """What a TradingSystem is told to be."""
 
     mode: Mode = Mode.SIMULATED
-    acknowledge_live_trading: bool = False
+    """Whose money is at stake; it cannot be changed."""
+    acknowledge_live_trading: Flag = False
+    """Mode live trades real money: it has to be said twice."""
     trading: TradingState = TradingState.ACTIVE
-    symbols: list[Symbol] = Field(min_length=1, max_length=1000)
+    """The kill switch, in force within seconds: Reducing takes only orders that shrink a position, Halted none."""
+    symbols: Annotated[Symbols, Field(min_length=1)]
+    """What may be traded: at most 8 bytes each."""
     broker: BrokerSpec = BrokerSpec()
-    strategies: list[StrategySpec] = Field(default_factory=list)
+    strategies: list[StrategySpec] = Field(default_factory=list, max_length=STRATEGIES_MAX)
+    """Who decides what to trade."""
     endpoints: EndpointsSpec = EndpointsSpec()
     risk_limits: RiskLimits = RiskLimits()
     circuit_breaker: CircuitBreakerSpec = CircuitBreakerSpec()
     fill_processors: FillProcessorsSpec = FillProcessorsSpec()
     persistence: PersistenceSpec = PersistenceSpec()
     observability: ObservabilitySpec = ObservabilitySpec()
-    components: dict[Component, dict[str, Any]] = Field(default_factory=dict)
-
-    @field_validator("symbols")
-    @classmethod
-    def _symbols_differ(cls, symbols: list[str]) -> list[str]:
-        if len(set(symbols)) != len(symbols):
-            raise ValueError("a symbol is listed twice")
-        return symbols
+    components: dict[Component, ComponentSpec] = Field(default_factory=dict, max_length=len(Component))
+    """Where and with how much each component runs in a cluster."""
+    on_delete: OnDelete = OnDelete.CANCEL_ORDERS
+    """What is done at the broker when the system is deleted: Flatten closes positions, too; Leave does nothing."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -125,7 +173,7 @@ class Metadata(BaseModel):
     """The Kubernetes metadata that matters here; what else the API server adds is let through."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+    name: str = Field(pattern=NAME_PATTERN, max_length=NAME_MAX)
     namespace: str | None = None
     generation: int | None = None
 

@@ -5,16 +5,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from tradingmesh.contract import ADMIN_PORT, SIMULATOR_PORT, Component, EndpointsSpec, TradingSystem, TradingSystemSpec
+from tradingmesh.contract import (
+    ADMIN_PORT,
+    SIMULATOR_PORT,
+    Component,
+    EndpointsSpec,
+    Spec,
+    TradingSystem,
+    TradingSystemSpec,
+)
 from tradingmesh.core.errors import ConfigError
 
 MANIFEST_MAX_BYTES = 1 << 20
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Spec)
 
 
 class Settings(BaseSettings):
@@ -66,7 +74,7 @@ def load_endpoints(path: Path) -> EndpointsSpec:
     """
     content = _read_yaml(path)
     try:
-        return EndpointsSpec.model_validate(content["spec"].get("endpoints", {}))
+        return EndpointsSpec.of_manifest(content["spec"].get("endpoints", {}))
     except (ValidationError, KeyError, TypeError, AttributeError):
         return parse_manifest(content, source=str(path)).spec.endpoints
 
@@ -98,7 +106,7 @@ def parse_spec(model: type[M], content: Any, *, source: str) -> M:
     if not isinstance(content, dict):
         raise ConfigError(f"{source}: a mapping belongs here")
     try:
-        return model.model_validate(content)
+        return model.of_manifest(content)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_sentence(error, content)}") from None
 
