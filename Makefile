@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-operator crd chaos lint format lock bench clean
+.PHONY: help demo test test-operator crd charts chaos lint format lock bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -26,11 +26,15 @@ test: $(STAMP)  ## every test but those of test-operator
 	@$(BIN)/python -m pytest --ignore=tests/operator --ignore=tests/charts
 
 test-operator: $(STAMP)  ## the operator and the charts, against a real Kubernetes API server (built once, with Go)
-	@$(BIN)/python tests/cluster/build_tools.py etcd kube-apiserver kube-controller-manager helm >/dev/null
+	@$(BIN)/python tests/cluster/build_tools.py etcd kube-apiserver kube-controller-manager helm helm-docs >/dev/null
 	@$(BIN)/python -m pytest tests/operator tests/charts
 
 crd: $(STAMP)  ## write the CustomResourceDefinition anew from the models of tradingmesh.contract
 	@$(BIN)/python -m tradingmesh_operator.crd
+
+charts: $(STAMP)  ## write what is generated in the charts, their READMEs and goldens, and resolve their dependencies
+	@$(BIN)/python -m tradingmesh_operator.charts --helm-docs $$($(BIN)/python tests/cluster/build_tools.py helm-docs)
+	@UPDATE_GOLDENS=1 $(BIN)/python -m pytest -q tests/charts/test_chart_goldens.py
 
 chaos: $(STAMP)  ## break everything on purpose, at full length; SEED=n repeats a run
 	@$(BIN)/python -m pytest tests/chaos tests/simulation --full $(if $(SEED),--seed $(SEED))
