@@ -1,5 +1,5 @@
 {{- define "alpaca-simulator.facts" -}}
 kind: Deployment
-broker: true
+broker: itself
 stopAfterSeconds: 8
 {{- end }}

@@ -1,5 +1,5 @@
 {{- define "execution-engine.facts" -}}
 kind: StatefulSet
-broker: true
+broker: trading
 stopAfterSeconds: 1
 {{- end }}

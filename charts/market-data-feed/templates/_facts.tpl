@@ -1,4 +1,4 @@
 {{- define "market-data-feed.facts" -}}
 kind: Deployment
-broker: true
+broker: market-data
 {{- end }}

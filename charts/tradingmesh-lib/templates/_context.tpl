@@ -2,7 +2,7 @@
 What every template here is given: one dict, made once a component. Its chart defines `<chart>.facts`, what is particular:
 
   kind              Deployment or StatefulSet; a StatefulSet has a volume
-  broker            it talks to the broker, or is it: it gets the keys
+  broker            what it talks of to the broker, market-data or trading; or itself, it is the broker: it gets the keys
   control           it gets the control token
   postgres          it gets the PostgreSQL URL, where the manifest names a database
   scales            more than one may run
@@ -35,7 +35,7 @@ connects, peers.
 {{- $_ := set $peers $facts.binder (printf "%s-%s" $.system $facts.binder) }}
 {{- end }}
 {{- end }}
-{{- if and .broker (eq .mode "simulated") (ne $name "alpaca-simulator") }}
+{{- if and .broker (eq .mode "simulated") (ne .broker "itself") }}
 {{- $_ := set $peers "alpaca-simulator" (printf "%s-alpaca-simulator" .system) }}
 {{- end }}
 {{- $_ := set . "channels" $channels }}

@@ -72,17 +72,19 @@ spec:
 {{- define "tradingmesh.outsidePorts" -}}
 {{- $ports := list }}
 {{- $broker := .spec.broker | default dict }}
-{{- if and .broker (ne .name "alpaca-simulator") }}
+{{- $urls := dict "market-data" (list $broker.dataStreamUrl) "trading" (list $broker.tradingUrl $broker.tradingStreamUrl) }}
+{{- if .broker }}
 {{- if ne .mode "simulated" }}{{ $ports = append $ports 443 }}{{ end }}
-{{- range $url := list $broker.tradingUrl $broker.tradingStreamUrl $broker.dataStreamUrl }}
-{{- if $url }}{{ $ports = append $ports (include "tradingmesh.portOf" $url | int) }}{{ end }}
+{{- range compact (get $urls .broker | default list) }}
+{{- $ports = append $ports (include "tradingmesh.portOf" . | int) }}
 {{- end }}
 {{- end }}
 {{- if and .postgres (.spec.persistence | default dict).postgres }}
 {{- $ports = append $ports (int .root.Values.global.networkPolicy.postgresPort) }}
 {{- end }}
-{{- with (.spec.observability | default dict).otlpEndpoint }}
-{{- $ports = append $ports (include "tradingmesh.portOf" . | int) }}
+{{- $traces := (.spec.observability | default dict).otlpEndpoint }}
+{{- if and $traces (ne .name "alpaca-simulator") }}
+{{- $ports = append $ports (include "tradingmesh.portOf" $traces | int) }}
 {{- end }}
 {{- $ports | uniq | toJson -}}
 {{- end }}
