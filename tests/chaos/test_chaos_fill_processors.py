@@ -18,6 +18,7 @@ def trading(mesh: Any, full: bool) -> Any:  # noqa: FBT001 - a fixture
     mesh.spec["fillProcessors"] = {"replicas": len(NAMES)}
     mesh.spec["broker"]["simulator"]["ticksPerSecond"] = 400 if full else 200
     mesh.start("alpaca-simulator", "risk-manager", "execution-engine", "fill-processor")
+    mesh.wait(lambda: mesh.counter("execution-engine", "links_made", "channel=fills") >= len(NAMES))
     mesh.play()
     return mesh
 
