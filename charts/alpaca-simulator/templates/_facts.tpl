@@ -1,5 +1,5 @@
 {{- define "alpaca-simulator.facts" -}}
 kind: Deployment
 broker: itself
-stopAfterSeconds: 8
+stopAfterSeconds: 9
 {{- end }}
