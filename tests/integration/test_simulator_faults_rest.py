@@ -169,7 +169,7 @@ def test_the_command_shows_sets_and_clears(broker: Any, tmp_path: Path, monkeypa
     manifest = tmp_path / "system.yaml"
     manifest.write_text(MANIFEST)
     assert command("show") == "faults in force: 0, seed 7\n"
-    expected = "faults in force: 1, seed 3\n       0 x trade-updates cut: for 60000ms\n"
+    expected = "faults in force: 1, seed 3\n       0 x trade-updates cut: for 1m\n"
     assert command("set", "-f", str(manifest)) == expected == command("show")
     assert command("clear") == "faults in force: 0, seed 3\n"
 

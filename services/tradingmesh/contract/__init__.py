@@ -10,7 +10,7 @@ from tradingmesh.contract.endpoints import EndpointsSpec
 from tradingmesh.contract.faults import FaultKind, FaultPlace, FaultSpec, FaultsSpec
 from tradingmesh.contract.fields import SYMBOL_MAX_BYTES, Spec
 from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, SIMULATOR_PORT, Channel, Component
-from tradingmesh.contract.parts import channels_of, endpoint_key, parts_of
+from tradingmesh.contract.parts import HOT_PARTS, channels_of, endpoint_key, parts_of
 from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, SymbolLimits, TradingState
 from tradingmesh.contract.system import API_VERSION, KIND, StrategySpec, TradingSystem, TradingSystemSpec
 
@@ -19,6 +19,7 @@ __all__ = [
     "API_VERSION",
     "CHANNELS",
     "FLATTEN",
+    "HOT_PARTS",
     "KIND",
     "SIMULATOR_PORT",
     "SYMBOL_MAX_BYTES",

@@ -23,6 +23,7 @@ class SecretRef(Spec):
     """A Kubernetes secret, by name and optional key."""
 
     name: ObjectName
+    """In the namespace of the TradingSystem."""
     key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] | None = None
     """Which of its values; unset, the one that is usual for what it is needed for."""
 

@@ -26,6 +26,7 @@ class RiskCheckEndpointSpec(EndpointSpec):
     """The risk-check channel and how long an answer is waited for."""
 
     port: Port = CHANNELS[Channel.RISK_CHECK].port
+    """As of every channel."""
     timeout_ms: DurationMs = Field(default=1_000, alias="timeout")
     """Without an answer by then, an order is not approved."""
 
@@ -34,6 +35,7 @@ class FillsEndpointSpec(EndpointSpec):
     """The fills channel and when a fill without an ack is sent again."""
 
     port: Port = CHANNELS[Channel.FILLS].port
+    """As of every channel."""
     redeliver_after_ms: DurationMs = Field(default=500, alias="redeliverAfter")
     """A fill that nobody has acknowledged by then is sent again; it takes effect once all the same."""
 
@@ -46,14 +48,18 @@ class HeartbeatSpec(Spec):
     """ZeroMQ heartbeats: a half-open link is found after `timeout`, and `interval` later at most."""
 
     interval_ms: DurationMs = Field(default=250, alias="interval")
+    """How often a link is tried."""
     timeout_ms: DurationMs = Field(default=1_500, alias="timeout")
+    """A link that says nothing for so long is given up."""
     ttl_ms: DurationMs = Field(default=2_000, alias="ttl")
+    """After so long without a sign of this side the other gives it up."""
 
 
 class EndpointsSpec(Spec):
     """Every channel, and what they share."""
 
     transport: Literal["tcp", "ipc"] = "tcp"
+    """ipc is faster, between processes of one machine; pods have tcp only."""
     heartbeat: HeartbeatSpec = HeartbeatSpec()
     market_data: EndpointSpec = _endpoint(Channel.MARKET_DATA)
     risk_check: RiskCheckEndpointSpec = RiskCheckEndpointSpec()

@@ -120,4 +120,6 @@ class FaultsSpec(Spec):
     """The faults in force. With the same seed the same messages and requests, in the same order, meet the same ones."""
 
     seed: Whole = 7
+    """Of what is left to chance."""
     inject: list[FaultSpec] = Field(default_factory=list, max_length=FAULTS_MAX)
+    """Each strikes by itself."""

@@ -44,6 +44,14 @@ def duration_ms(value: object, info: ValidationInfo) -> int:
     return int(Decimal(match[1]) * _MS[match[2]])
 
 
+def duration_text(duration: int) -> str:
+    """Milliseconds in the largest unit of which they are a whole number, as `duration_ms` reads them."""
+    for unit, most in (("h", 99), ("m", 9_999), ("s", 999_999)):
+        if duration and duration % _MS[unit] == 0 and duration // _MS[unit] <= most:
+            return f"{duration // _MS[unit]}{unit}"
+    return f"{duration}ms" if duration else "0s"
+
+
 def exact(value: object) -> object:
     """An exact number of a manifest: whole, or text such as `"0.005"`."""
     if isinstance(value, Decimal):
@@ -53,6 +61,11 @@ def exact(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | str) or not re.fullmatch(EXACT_PATTERN, str(value)):
         raise ValueError('must be an exact number such as 250000 or "0.005"')
     return Decimal(value)
+
+
+def amount(value: object) -> object:
+    """An amount of a resource: a whole number is as good as its text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else value
 
 
 def whole(value: int) -> int:
@@ -80,7 +93,7 @@ def differ(values: list[str]) -> list[str]:
 
 Symbol = Annotated[str, AfterValidator(symbol)]
 Symbols = Annotated[list[Symbol], Field(max_length=SYMBOLS_MAX), AfterValidator(differ)]
-DurationMs = Annotated[int, BeforeValidator(duration_ms), PlainSerializer(lambda ms: f"{ms}ms", str, when_used="json")]
+DurationMs = Annotated[int, BeforeValidator(duration_ms), PlainSerializer(duration_text, str, when_used="json")]
 Exact = Annotated[Decimal, BeforeValidator(exact), Field(allow_inf_nan=False)]
 Positive = Annotated[Exact, Field(gt=0)]
 Whole = Annotated[int, Strict(), AfterValidator(whole)]

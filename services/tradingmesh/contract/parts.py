@@ -4,6 +4,9 @@ from pydantic.alias_generators import to_camel
 
 from tradingmesh.contract.names import CHANNELS, Channel, Component
 
+HOT_PARTS = ("riskLimits", "trading", "circuitBreaker")
+"""What the risk manager takes while it runs: a change in them restarts nobody."""
+
 _MESH = ("endpoints.heartbeat", "observability.otlpEndpoint", "observability.traceSampleRatio")
 """Whoever has sockets and traces: all but the simulator."""
 
@@ -45,8 +48,7 @@ def channels_of(component: Component) -> tuple[Channel, ...]:
 def parts_of(component: Component) -> tuple[str, ...]:
     """The parts as paths in the manifest's own words, such as `endpoints.riskCheck`; the channels are among them.
 
-    Risk limits, trading and circuitBreaker are in none: they are taken while the risk manager runs. Nor is what only a
-    chart reads, such as the number of fill processors: it shows in what the chart renders.
+    `HOT_PARTS` are in none. Nor is what only a chart reads, such as the number of fill processors: it shows in what the chart renders.
     """
     if component is Component.ALPACA_SIMULATOR:
         return _OWN[component]

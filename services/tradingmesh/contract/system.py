@@ -20,6 +20,8 @@ NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_MAX = 34
 """What is made for a system is called after it, and Kubernetes takes 52 characters of a StatefulSet's name."""
 STRATEGIES_MAX = 32
+STRATEGY_SYMBOLS_MAX = 250
+"""An API server would not look through more: for more symbols the same strategy is named several times."""
 
 ParamName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", max_length=63)]
 
@@ -42,7 +44,7 @@ class StrategySpec(Spec):
     """Its orders and positions go by it."""
     uses: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$", max_length=200)]
     """A built-in strategy, one of an installed package by its entry point, or `module:Class`."""
-    symbols: Annotated[Symbols, Field(min_length=1)]
+    symbols: Annotated[Symbols, Field(min_length=1, max_length=STRATEGY_SYMBOLS_MAX)]
     """What it hears of and trades; each is among the system's symbols."""
     params: dict[ParamName, Param] = Field(default_factory=dict, max_length=64)
     """The class's own parameters. A fraction is written in quotes, as is true or false."""

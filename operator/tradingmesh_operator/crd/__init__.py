@@ -1,0 +1,1 @@
+"""The CustomResourceDefinition of `TradingSystem`, made from the models of `tradingmesh.contract`."""
