@@ -19,8 +19,12 @@ def written(root: Path) -> dict[Path, str]:
     kept = {**found, "metadata": {**found["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}}}
     return {
         root / "manifests" / "crd.yaml": _HEAD + _yaml(found),
-        root / "charts" / "tradingmesh-operator" / "templates" / "crd.yaml": _HEAD + _yaml(kept),
+        root / "charts" / "tradingmesh-operator" / "templates" / "crd.yaml": _template(_yaml(kept)),
     }
+
+
+def _template(text: str) -> str:
+    return f"{_HEAD}{{{{- if .Values.installCRD }}}}\n{text}{{{{- end }}}}\n"
 
 
 class _Dumper(yaml.SafeDumper):
