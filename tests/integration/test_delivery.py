@@ -192,29 +192,6 @@ def test_the_window_bounds_what_is_outstanding(engine: Engine) -> None:
     assert numbers(processor.taken(1_000)) == [("IBM", [WINDOW + 1, WINDOW + 2])]
 
 
-def test_a_slow_mesh_is_given_time(engine: Engine) -> None:
-    """Where even the fastest ack takes long, nothing hangs: up to four times `redeliverAfter`, while it is so."""
-    (processor,) = engine.processors(1)
-
-    def patience_ms(number: int, ack_after_ms: int) -> int:
-        """How long the report after that number waits, when that one was acknowledged so much later."""
-        engine.now_ns += ack_after_ms * MS
-        engine.ack(processor, engine.place(number))
-        engine.put(fill(number + 1))
-        engine.push(after_ms=400)
-        return (engine.delivery._outstanding[engine.place(number + 1)].due_ns - engine.now_ns) // MS
-
-    engine.put(fill(1))
-    engine.push()
-    assert patience_ms(1, 90) == 180
-    assert patience_ms(2, 160) == 320
-    assert patience_ms(3, 310) == 400
-    assert patience_ms(4, 5) == 100
-    engine.push(after_ms=100)
-    assert engine.figure("reports_redelivered") == 1
-    assert patience_ms(5, 90) == 100  # it was pushed again: who knows which push was answered
-
-
 def test_a_processor_that_goes_is_not_counted(engine: Engine) -> None:
     """As soon as its connection is known to have ended."""
     first, _ = engine.processors(2)

@@ -28,8 +28,6 @@ WINDOW = 1_000
 TURN_MAX = 1_000
 COPIES_MAX = 8
 """So many copies of a report are pushed at once; the next time the turn begins with another peer."""
-PATIENCE_MAX = 4
-"""A mesh that is slow as a whole gets up to so many times `redeliverAfter`: repetitions would make it slower still."""
 WANTED_MAX = 5_000
 LAST_AGAIN_S = 10.0
 STUCK_AFTER = 20
@@ -56,9 +54,6 @@ class Delivery:
         self._context = context
         self._outbox = outbox
         self._redeliver_ns = context.spec.endpoints.fills.redeliver_after_ms * _NS_PER_MS
-        self._patience_ns = self._redeliver_ns
-        self._fastest_ns = 0
-        self._learned_ns = 0
         self._waiting: dict[str, deque[Parcel]] = {}
         self._waiting_count = 0
         self._outstanding: dict[Place, _Sent] = {}
@@ -103,8 +98,6 @@ class Delivery:
 
     def push(self, now_ns: int) -> None:
         """Pushes what is overdue, then what waits, as far as the socket and the window take it."""
-        if now_ns - self._learned_ns >= self._redeliver_ns:
-            self._learn(now_ns)
         overdue = bool(self._outstanding) and next(iter(self._outstanding.values())).due_ns <= now_ns
         if not (overdue or self._waiting) or not self._fills.poll(0, zmq.POLLOUT):
             return
@@ -114,12 +107,6 @@ class Delivery:
             room = min(BATCH_MAX, WINDOW - len(self._outstanding))
             if room < 1 or not self._push_next(room, now_ns):
                 return
-
-    def _learn(self, now_ns: int) -> None:
-        """From now on waits twice as long as the fastest first push took to its ack: none that hangs tells there."""
-        longest_ns = PATIENCE_MAX * self._redeliver_ns
-        self._patience_ns = min(longest_ns, max(self._redeliver_ns, 2 * self._fastest_ns))
-        self._fastest_ns, self._learned_ns = 0, now_ns
 
     def _push_again(self, now_ns: int) -> None:
         copies = 0
@@ -163,7 +150,7 @@ class Delivery:
 
     def _await(self, sent: _Sent, now_ns: int) -> None:
         sent.times += 1
-        sent.due_ns = now_ns + self._patience_ns
+        sent.due_ns = now_ns + self._redeliver_ns
         place = sent.parcel.place
         self._outstanding.pop(place, None)
         self._outstanding[place] = sent
@@ -201,9 +188,7 @@ class Delivery:
         self.acked.value += 1
         elapsed_ns = now_ns - sent.first_ns
         self._latency.observe_ns(elapsed_ns)
-        if sent.times == 1:
-            self._fastest_ns = min(self._fastest_ns or elapsed_ns, elapsed_ns)
-        else:
+        if sent.times > 1:
             self._late.observe_ns(elapsed_ns)
             self._stuck.discard(place)
 
