@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.processes
 CHANNEL = "channel=market-data"
-STAND_S = 3.0
+STAND_S = 2.2
 LATE_MS = 1_000
 
 
