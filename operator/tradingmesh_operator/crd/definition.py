@@ -5,7 +5,7 @@ from typing import Any
 from tradingmesh.contract import API_VERSION, KIND, TradingSystemSpec
 from tradingmesh.contract.status import SystemStatus
 from tradingmesh.contract.system import NAME_MAX, NAME_PATTERN
-from tradingmesh_operator.crd.rules import Rule
+from tradingmesh_operator.crd.rule import Rule
 from tradingmesh_operator.crd.schema import schema_of
 
 GROUP, VERSION = API_VERSION.split("/")

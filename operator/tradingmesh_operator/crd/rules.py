@@ -4,30 +4,16 @@ Each rule that the models have as well stands here in the words of the API serve
 verdicts. A rule about what changes, or about what only a cluster needs, has no counterpart in the models.
 """
 
-from typing import Any, NamedTuple
-
 from pydantic import BaseModel
 
-from tradingmesh.contract import ADMIN_PORT, FLATTEN, Channel, endpoint_key
+from tradingmesh.contract import ADMIN_PORT, FLATTEN, Channel, FaultSpec, endpoint_key
 from tradingmesh.contract.broker import BrokerSpec
 from tradingmesh.contract.broker_api import RetrySpec
 from tradingmesh.contract.endpoints import EndpointsSpec
 from tradingmesh.contract.risk import RiskLimits
 from tradingmesh.contract.system import AutoscalingSpec, PersistenceSpec, StrategySpec, TradingSystemSpec
-
-
-class Rule(NamedTuple):
-    """A CEL expression that has to hold, what is said where it does not, and which field is then named."""
-
-    rule: str
-    message: str
-    path: str = ""
-
-    def said(self) -> dict[str, Any]:
-        """As the definition has it."""
-        told = {"rule": self.rule, "message": self.message, "fieldPath": self.path}
-        return {name: value for name, value in told.items() if value}
-
+from tradingmesh_operator.crd.fault_rules import FAULT_RULES
+from tradingmesh_operator.crd.rule import Rule
 
 _PORTS = [f"self.{endpoint_key(channel)}.port" for channel in Channel]
 _URLS = ("tradingUrl", "tradingStreamUrl", "dataStreamUrl")
@@ -78,6 +64,7 @@ _RULES: dict[object, list[Rule]] = {
     (StrategySpec, "name"): [
         Rule(f"self != '{FLATTEN}'", f"may not be {FLATTEN}: closing orders are said to be of it"),
     ],
+    FaultSpec: FAULT_RULES,
     EndpointsSpec: [
         Rule(
             f"[{', '.join(_PORTS)}].all(p, [{', '.join(_PORTS)}].exists_one(q, q == p))",

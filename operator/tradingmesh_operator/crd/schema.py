@@ -15,7 +15,8 @@ from pydantic import BaseModel, BeforeValidator, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from tradingmesh.contract import fields
-from tradingmesh_operator.crd.rules import LIST_KEYS, Rule, rules_of
+from tradingmesh_operator.crd.rule import Rule
+from tradingmesh_operator.crd.rules import LIST_KEYS, rules_of
 from tradingmesh_operator.crd.shapes import (
     AMOUNT_BOUNDS,
     Schema,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tradingmesh.contract import fields
-from tradingmesh_operator.crd.rules import Rule
+from tradingmesh_operator.crd.rule import Rule
 
 Schema = dict[str, Any]
 

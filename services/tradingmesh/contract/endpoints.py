@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from tradingmesh.contract.fields import DurationMs, Port, Spec, Whole
-from tradingmesh.contract.names import CHANNELS, Channel
+from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, Channel
 
 
 class EndpointSpec(Spec):
@@ -90,6 +90,8 @@ class EndpointsSpec(Spec):
         taken: dict[int, Channel] = {}
         for channel in Channel:
             port = self.of(channel).port
+            if port == ADMIN_PORT:
+                raise ValueError(f"{channel} uses port {port}, which is every component's admin port")
             if port in taken:
                 raise ValueError(f"{taken[port]} and {channel} both use port {port}")
             taken[port] = channel

@@ -50,7 +50,7 @@ _STREAM = {
     FaultKind.CUT: frozenset[str](),
     FaultKind.MUTE: frozenset({"answers_pings"}),
 }
-_PARAMETERS: dict[FaultPlace, dict[FaultKind, frozenset[str]]] = {
+PARAMETERS: dict[FaultPlace, dict[FaultKind, frozenset[str]]] = {
     FaultPlace.TRADE_UPDATES: _STREAM,
     FaultPlace.MARKET_DATA: {**_STREAM, FaultKind.ERROR: _EACH | {"code"}},
     FaultPlace.REST: {
@@ -59,8 +59,10 @@ _PARAMETERS: dict[FaultPlace, dict[FaultKind, frozenset[str]]] = {
         FaultKind.RESET: _EACH | {"requests", "acted"},
     },
 }
-_ALWAYS = frozenset({"where", "what", "after_ms", "for_ms"})
-_CODES = {FaultPlace.MARKET_DATA: (405, 406, 407, 409, 500), FaultPlace.REST: (429, 500, 502, 503, 504)}
+"""What can be said of each fault at each place, besides where, what, after and for."""
+
+ALWAYS = frozenset({"where", "what", "after_ms", "for_ms"})
+CODES = {FaultPlace.MARKET_DATA: (405, 406, 407, 409, 500), FaultPlace.REST: (429, 500, 502, 503, 504)}
 
 
 class FaultSpec(Spec):
@@ -93,11 +95,11 @@ class FaultSpec(Spec):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        kinds = _PARAMETERS[self.where]
+        kinds = PARAMETERS[self.where]
         if self.what not in kinds:
             raise ValueError(f"what {self.what} does not go with where {self.where}: use {', '.join(kinds)}")
         for name, field in type(self).model_fields.items():
-            told = name not in _ALWAYS and getattr(self, name) != field.default
+            told = name not in ALWAYS and getattr(self, name) != field.default
             if told and name not in kinds[self.what]:
                 raise ValueError(f"{field.alias} does not go with {self.what} on {self.where}")
         if self.what in (FaultKind.DELAY, FaultKind.REORDER) and not 0 < self.max_ms >= self.min_ms:
@@ -107,7 +109,7 @@ class FaultSpec(Spec):
         return self
 
     def _check_error(self) -> None:
-        codes = _CODES[self.where]
+        codes = CODES[self.where]
         if self.code not in codes:
             raise ValueError(f"code must be one of {', '.join(map(str, codes))} on {self.where}")
         if self.code == 429 and self.acted:
