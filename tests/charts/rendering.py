@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -28,10 +29,16 @@ class HelmError(Exception):
     """What helm said."""
 
 
-def helm(*arguments: str | Path, stdin: str | None = None) -> str:
-    """What helm prints. Raises `HelmError` with its words where it fails."""
+def helm(*arguments: str | Path, stdin: str | None = None, kubeconfig: Path | None = None) -> str:
+    """What helm prints; without a kubeconfig it knows of no cluster. Raises `HelmError` with its words if it fails."""
     done = subprocess.run(
-        [build("helm"), *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=60
+        [build("helm"), *arguments],
+        env={**os.environ, "KUBECONFIG": str(kubeconfig or os.devnull)},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     if done.returncode:
         raise HelmError(done.stderr + done.stdout)
@@ -50,14 +57,16 @@ def completed() -> Path:
 _KEPT: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def render(chart: str, values: Object | None = None, *, release: str = "demo") -> list[Object]:
+def render(
+    chart: str, values: Object | None = None, *, release: str = "demo", namespace: str = NAMESPACE
+) -> list[Object]:
     """The objects of a chart."""
-    return copy.deepcopy(_rendered(chart, release, yaml.safe_dump(values)))
+    return copy.deepcopy(_rendered(chart, release, namespace, yaml.safe_dump(values)))
 
 
 @functools.cache
-def _rendered(chart: str, release: str, values: str) -> list[Object]:
-    told = helm("template", release, completed() / chart, "--namespace", NAMESPACE, "--values", "-", stdin=values)
+def _rendered(chart: str, release: str, namespace: str, values: str) -> list[Object]:
+    told = helm("template", release, completed() / chart, "--namespace", namespace, "--values", "-", stdin=values)
     return [found for found in yaml.load_all(told, yaml.CSafeLoader) if found]
 
 

@@ -20,14 +20,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s-%s" .Release.Namespace (include "operator.name" .) -}}
 {{- end }}
 
-{{/* What it does in a namespace with TradingSystems. Secrets it reads by name only, and volumes it never takes away. */}}
+{{/* What it does in a namespace with TradingSystems. Secrets it reads by name only and never takes away. */}}
 {{- define "operator.rules" -}}
 - apiGroups: [tradingmesh.io]
   resources: [tradingsystems]
   verbs: [get, list, watch, patch]
 - apiGroups: [tradingmesh.io]
   resources: [tradingsystems/status]
-  verbs: [get, patch]
+  verbs: [patch]
 - apiGroups: [tradingmesh.io]
   resources: [tradingsystems/finalizers]
   verbs: [update]
@@ -36,13 +36,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create, patch, delete]
+  verbs: [get, create]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
-- apiGroups: ["", events.k8s.io]
+  verbs: [list, watch, patch]
+- apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 - apiGroups: [apps]
   resources: [deployments, statefulsets]
   verbs: [get, list, watch, create, patch, delete]
@@ -55,6 +55,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list]
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors, servicemonitors]
   verbs: [get, list, watch, create, patch, delete]
