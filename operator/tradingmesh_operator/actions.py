@@ -1,0 +1,71 @@
+"""What a reconcile decides to do. Nothing here acts; apply.py does."""
+
+from typing import NamedTuple
+
+from tradingmesh_operator.differences import Difference
+from tradingmesh_operator.objects import Manifest, Reference
+
+
+class Apply(NamedTuple):
+    """Make an object, or put it right."""
+
+    manifest: Manifest
+    because: tuple[Difference, ...] = ()
+    """Where the live one differs; empty where there is none."""
+
+
+class Delete(NamedTuple):
+    """Take an object away that is no longer asked for."""
+
+    reference: Reference
+
+
+class Touch(NamedTuple):
+    """Annotate a pod, so that its kubelet looks at the mounted manifest at once."""
+
+    pod: str
+    manifest_hash: str
+
+
+class MakeToken(NamedTuple):
+    """Make the Secret with a new random token; one that is there stays."""
+
+    manifest: Manifest
+
+
+class SetFinalizer(NamedTuple):
+    """Hold the system until it is drained, or let it go."""
+
+    held: bool
+
+
+Action = Apply | Delete | Touch | MakeToken | SetFinalizer
+
+
+class Notice(NamedTuple):
+    """A Kubernetes Event of the system."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+class Plan(NamedTuple):
+    """What to do now, and what a person may want to know of it."""
+
+    actions: tuple[Action, ...] = ()
+    events: tuple[Notice, ...] = ()
+    held: tuple[str, ...] = ()
+    """What waits for the risk manager."""
+    problems: tuple[tuple[str, str], ...] = ()
+    """Reason and message of what cannot be done."""
+    state: str = ""
+    """`Paused`, `Draining` or nothing particular."""
+
+
+class Desired(NamedTuple):
+    """What the chart makes of a spec, or why it makes nothing."""
+
+    manifests: tuple[Manifest, ...] = ()
+    problem: tuple[str, str] | None = None
+    """Reason and message."""

@@ -1,0 +1,158 @@
+"""The six conditions of a TradingSystem, from what was found."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from tradingmesh_operator.actions import Plan
+from tradingmesh_operator.errors import ADVICE
+from tradingmesh_operator.objects import CONFIG_HASH, Manifest
+from tradingmesh_operator.observed import Observed, Pod
+from tradingmesh_operator.rollout import RISK_MANAGER, WORKLOADS, component_of, rolled_out
+
+_MESSAGE_MAX = 1_000
+
+
+class Condition(NamedTuple):
+    """One condition: `status` is True, False or Unknown."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+def conditions(
+    system: Manifest, observed: Observed, plan: Plan, problems: Iterable[tuple[str, str]], workloads: list[Manifest]
+) -> tuple[Condition, ...]:
+    """All six, in their usual order; `problems` are reasons and messages of what was refused."""
+    told = tuple(problems)
+    reconciled = _reconciled(plan, told)
+    ready = _ready(plan, observed, workloads, reconciled)
+    rest = (_config(system, observed, workloads), _broker(system, observed), _halted(system, observed))
+    return ready, reconciled, *rest, _degraded(observed, told)
+
+
+def merged(
+    new: Iterable[Condition], before: Iterable[dict[str, Any]], generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    """As status has them: the time of a transition changes only with the status itself."""
+    old = {condition["type"]: condition for condition in before}
+    return [_entry(condition, old.get(condition.type, {}), generation, now) for condition in new]
+
+
+def _entry(condition: Condition, old: dict[str, Any], generation: int, now: datetime) -> dict[str, Any]:
+    same = old.get("status") == condition.status
+    return {
+        **condition._asdict(),
+        "message": condition.message[:_MESSAGE_MAX],
+        "observedGeneration": generation,
+        "lastTransitionTime": old["lastTransitionTime"] if same else now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _reconciled(plan: Plan, problems: tuple[tuple[str, str], ...]) -> Condition:
+    if plan.state == "Paused":
+        message = "nothing is changed while the annotation tradingmesh.io/paused is true"
+        return Condition("Reconciled", "Unknown", "Paused", message)
+    if problems:
+        reason, message = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        advice = f": {ADVICE[reason]}" if reason in ADVICE else ""
+        return Condition("Reconciled", "False", reason, f"{message}{advice}{more}")
+    if plan.state == "Draining":
+        return Condition("Reconciled", "False", "Draining", "the system is deleted; see its events")
+    if plan.held:
+        message = f"{', '.join(plan.held)} wait until the risk manager is ready with its new settings"
+        return Condition("Reconciled", "False", "WaitingForRiskManager", message)
+    return Condition("Reconciled", "True", "AsSpecified", "every object is as the spec asks for")
+
+
+def _ready(plan: Plan, observed: Observed, workloads: list[Manifest], reconciled: Condition) -> Condition:
+    if reconciled.status == "False":
+        return Condition("Ready", "False", reconciled.reason, reconciled.message)
+    late = [_how_many(workload) for workload in workloads if not rolled_out(workload)]
+    if not workloads or any(action for action in plan.actions if _is_workload(action)):
+        return Condition("Ready", "False", "RollingOut", "components are being made or changed")
+    if not late:
+        return Condition("Ready", "True", "EveryComponentReady", f"{len(workloads)} components are ready")
+    why = "; ".join(f"{pod.component}: {pod.problem}" for pod in observed.pods if pod.problem)
+    missing = ", ".join(_missing(observed))
+    reason = "SecretMissing" if missing else "ComponentsNotReady"
+    return Condition("Ready", "False", reason, "; ".join(part for part in (", ".join(late), missing, why) if part))
+
+
+def _how_many(workload: Manifest) -> str:
+    ready, wanted = workload.get("status", {}).get("readyReplicas", 0), workload["spec"].get("replicas", 1)
+    return f"{component_of(workload)} {ready}/{wanted}"
+
+
+def _is_workload(action: Any) -> bool:
+    return getattr(action, "manifest", {}).get("kind") in WORKLOADS
+
+
+def _missing(observed: Observed) -> list[str]:
+    return [f"Secret {name} is missing: create it" for name, keys in observed.secrets.items() if keys is None]
+
+
+def _config(system: Manifest, observed: Observed, workloads: list[Manifest]) -> Condition:
+    """In sync: the risk manager has the newest generation, and each other pod the settings it was to restart for."""
+    managers, generation = observed.of(RISK_MANAGER), system["metadata"].get("generation")
+    refused = [f"{pod.name}: {pod.status['limits_problem']}" for pod in managers if pod.status.get("limits_problem")]
+    if refused:
+        return Condition("ConfigInSync", "False", "LimitsRefused", "; ".join(refused) + "; the limits before hold")
+    answers = [pod.generation for pod in managers if pod.configz is not None]
+    if not answers:
+        return Condition("ConfigInSync", "Unknown", "NoAnswer", "no risk manager answers")
+    if any(answer != generation for answer in answers):
+        return Condition("ConfigInSync", "False", "Pending", f"generation {generation} is not acknowledged yet")
+    late = sorted({pod.name for pod in _outdated(observed, workloads)})
+    if late:
+        return Condition("ConfigInSync", "False", "RollingOut", f"{', '.join(late)} will restart with the new settings")
+    return Condition("ConfigInSync", "True", "Acknowledged", f"generation {generation} is in force")
+
+
+def _outdated(observed: Observed, workloads: list[Manifest]) -> Iterator[Pod]:
+    wanted = {
+        component_of(workload): workload["spec"]["template"]["metadata"].get("annotations", {}).get(CONFIG_HASH, "")
+        for workload in workloads
+    }
+    staying = (pod for pod in observed.pods if not pod.leaving)
+    return (pod for pod in staying if pod.config_hash != wanted.get(pod.component, pod.config_hash))
+
+
+def _broker(system: Manifest, observed: Observed) -> Condition:
+    told = [pod.status.get("broker", {}) for pod in observed.of("execution-engine") if pod.configz is not None]
+    if not told:
+        return Condition("BrokerInSync", "Unknown", "NoAnswer", "no execution engine answers")
+    bad = [broker for broker in told if not broker.get("in_sync")]
+    if bad:
+        message = str(bad[0].get("reason") or "not reconciled yet")
+        return Condition("BrokerInSync", "False", "OutOfSync", message)
+    kind = system["spec"].get("broker", {}).get("kind", "simulator")
+    return Condition("BrokerInSync", "True", "Agrees", f"orders and positions agree with the {kind}'s")
+
+
+def _halted(system: Manifest, observed: Observed) -> Condition:
+    manifest = system["spec"].get("trading", "Active")
+    status = next((pod.status for pod in observed.of(RISK_MANAGER) if pod.status), {})
+    breaker = status.get("breaker", {})
+    if manifest == "Halted":
+        return Condition("TradingHalted", "True", "Manifest", "spec.trading is Halted")
+    if status.get("switch") == "Halted":
+        return Condition("TradingHalted", "True", "Command", "halted by command; `tradingmesh resume` takes it back")
+    if breaker.get("state") == "Open":
+        return Condition("TradingHalted", "True", "BreakerOpen", str(breaker.get("reason", "")))
+    if not status:
+        return Condition("TradingHalted", "Unknown", "NoAnswer", "no risk manager answers")
+    return Condition("TradingHalted", "False", "Trading", f"trading is {status.get('trading', manifest)}")
+
+
+def _degraded(observed: Observed, problems: tuple[tuple[str, str], ...]) -> Condition:
+    wrong = [f"{pod.name}: {pod.problem}" for pod in observed.pods if pod.problem and not pod.leaving]
+    wrong += _missing(observed)
+    if problems:
+        return Condition("Degraded", "True", problems[0][0], problems[0][1])
+    if wrong:
+        return Condition("Degraded", "True", "ComponentsFail", "; ".join(wrong))
+    return Condition("Degraded", "False", "AllWell", "nothing is known to be wrong")

@@ -1,0 +1,178 @@
+"""The shell round the decision: takes whoever was woken, looks, decides, acts, and writes down how it is."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tradingmesh_operator.actions import Desired, Notice, Plan
+from tradingmesh_operator.api import Api
+from tradingmesh_operator.apply import Writer
+from tradingmesh_operator.claims import Claims
+from tradingmesh_operator.errors import ApiError, OperatorError, RenderError, SpecError
+from tradingmesh_operator.metrics import Metrics
+from tradingmesh_operator.objects import SYSTEMS, Key, Manifest
+from tradingmesh_operator.observe import Observer
+from tradingmesh_operator.observed import Observed
+from tradingmesh_operator.reconcile import reconcile
+from tradingmesh_operator.render import Renderer
+from tradingmesh_operator.settings import Settings
+from tradingmesh_operator.status import Status, status_of, transitions
+from tradingmesh_operator.values import Images, values_of
+from tradingmesh_operator.wakes import Wakes
+
+SOON_S = 2.0
+"""How soon a system is looked at again that waits for something nobody tells of."""
+
+log = logging.getLogger("tradingmesh_operator")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Controller:
+    """Reconciles every TradingSystem it is told of; some at a time, each by one worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        api: Api,
+        metrics: Metrics,
+        may_write: Callable[[], bool],
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._settings = settings
+        self._api = api
+        self._metrics = metrics
+        self._now = now
+        self._observer = Observer(api, configz_timeout_s=settings.configz_timeout_s)
+        self._writer = Writer(api, metrics, may_write)
+        self._renderer = Renderer(
+            settings.helm,
+            settings.charts / "trading-system",
+            timeout_s=settings.render_timeout_s,
+            at_once=settings.renders_at_once,
+        )
+        pulled = (settings.image_pull_policy, tuple(settings.image_pull_secrets))
+        self._images = Images(settings.image_repository, settings.image_tag, *pulled)
+        self._claims = Claims()
+        self._failures: dict[Key, int] = {}
+        self._known: set[Key] = set()
+        self._turned_s = time.monotonic()
+        self.wakes = Wakes()
+        metrics.queue.set_function(lambda: len(self.wakes))
+        metrics.systems.set_function(lambda: len(self._known))
+
+    @property
+    def idle_s(self) -> float:
+        """For how long no worker has finished anything, though some system is due; 0 where none is."""
+        return time.monotonic() - self._turned_s if len(self.wakes) else 0.0
+
+    def wake(self, key: Key) -> None:
+        """Something happened to a system or to a child of it."""
+        self.wakes.wake(key, self._settings.settle_s)
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._settings.workers):
+                    group.create_task(self._work())
+        finally:
+            await self._observer.close()
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.wakes.take()
+            try:
+                await self._look_after(key)
+            finally:
+                self._turned_s = time.monotonic()
+                self.wakes.done(key)
+
+    async def _look_after(self, key: Key) -> None:
+        began_s = time.monotonic()
+        try:
+            again_s = await self._reconcile(key)
+            self._failures.pop(key, None)
+            self._metrics.reconciles.labels("done").inc()
+        except OperatorError as error:
+            again_s = self._failed(key, error.reason, str(error))
+        except Exception as error:  # one system with a fault that nobody foresaw must not stop the others
+            log.exception("reconcile of %s failed", key)
+            again_s = self._failed(key, type(error).__name__, str(error))
+        self._metrics.duration.observe(time.monotonic() - began_s)
+        if again_s is not None:
+            self.wakes.wake(key, again_s)
+
+    def _failed(self, key: Key, reason: str, message: str) -> float:
+        self._metrics.reconciles.labels("failed").inc()
+        self._metrics.errors.labels(reason).inc()
+        count = self._failures[key] = self._failures.get(key, 0) + 1
+        log.warning("%s: %s: %s", key, reason, message)
+        return min(self._settings.retry_max_s, 2.0 ** min(count - 1, 10))
+
+    async def _reconcile(self, key: Key) -> float | None:
+        """One look; returns after how long the next is due, None where the system is gone."""
+        system = await self._api.get(SYSTEMS, *key)
+        if system is None:
+            self._forget(key)
+            return None
+        self._known.add(key)
+        now = self._now()
+        desired, observed = await asyncio.gather(self._desired(key, system), self._observe(key, system))
+        plan = reconcile(system, desired, observed, now, drain_timeout_s=self._settings.drain_timeout_s)
+        problems, taken = await self._writer.carry_out(system, plan)
+        status = status_of(system, observed, plan, problems, now)
+        await self._write_down(system, status, [*plan.events, *taken], now)
+        return self._again(key, plan, observed, problems)
+
+    async def _desired(self, key: Key, system: Manifest) -> Desired:
+        if "deletionTimestamp" in system["metadata"]:
+            return Desired()
+        try:
+            before = self._renderer.rendered
+            manifests = await self._renderer.render(key, values_of(system, self._images))
+            self._metrics.renders.inc(self._renderer.rendered - before)
+        except (RenderError, SpecError) as error:
+            return Desired(problem=(error.reason, str(error)))
+        return Desired(tuple(manifests))
+
+    async def _observe(self, key: Key, system: Manifest) -> Observed:
+        observed, account = await asyncio.gather(self._observer.observe(system), self._observer.account(system))
+        rival = self._claims.claim(key, account, system["metadata"].get("creationTimestamp", ""))
+        found: Observed = observed._replace(accepted=self._writer.accepted(key), rival=str(rival) if rival else "")
+        return found
+
+    async def _write_down(self, system: Manifest, status: Status, notices: list[Notice], now: datetime) -> None:
+        """The status is written always, also after a failure; but not where nothing changed."""
+        before = system.get("status", {})
+        try:
+            if status != before:
+                await self._writer.status(system, status)
+        except ApiError as error:
+            if error.status != 404:  # it has just gone, let go by ourselves
+                raise
+        await self._writer.tell(system, [*notices, *transitions(before, status)], now)
+
+    def _again(self, key: Key, plan: Plan, observed: Observed, problems: list[tuple[str, str]]) -> float:
+        if plan.problems or problems:
+            count = self._failures[key] = self._failures.get(key, 0) + 1
+            return min(self._settings.retry_max_s, SOON_S * 2.0 ** min(count - 1, 10))
+        if plan.held or plan.state == "Draining":
+            return SOON_S
+        if any(pod.address for pod in observed.pods):
+            return self._settings.configz_every_s
+        missing = None in observed.secrets.values()
+        return min(self._settings.resync_s, SOON_S * 5) if missing else self._settings.resync_s
+
+    def _forget(self, key: Key) -> None:
+        for waiting in self._claims.forget(key):
+            self.wakes.wake(waiting)
+        self._known.discard(key)
+        self._failures.pop(key, None)
+        self._renderer.forget(key)
+        self._writer.forget(key)
+        self.wakes.forget(key)

@@ -1,0 +1,76 @@
+"""What kopf calls. Each handler only says whose turn it is: what to do is decided from the whole state, not an event.
+
+Only `on.event`: kopf then writes nothing of its own to any object, neither annotations nor finalizers nor progress, and
+an operator that comes back hears of everything there is as if it had just happened.
+"""
+
+from typing import Any
+
+import kopf
+
+from tradingmesh_operator.controller import Controller
+from tradingmesh_operator.login import expiring_login
+from tradingmesh_operator.objects import CHILD_KINDS, INSTANCE, PART_OF, PODS, SYSTEMS, Key, Kind
+
+_WATCHED = (*CHILD_KINDS, PODS)
+_OURS = f"{PART_OF}=tradingmesh"
+
+
+def registered(controller: Controller) -> kopf.OperatorRegistry:
+    """The handlers of one operator."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def log_in(**_: Any) -> kopf.ConnectionInfo:
+        return expiring_login()
+
+    seen: dict[Key, Any] = {}
+
+    @kopf.on.event(*_selector(SYSTEMS), registry=registry)
+    async def on_system(body: kopf.Body, namespace: str | None, name: str, **event: Any) -> None:
+        """A status that changed is our own doing; anything else is news."""
+        key = Key(namespace or "", name)
+        news = {**body.metadata, "resourceVersion": "", "managedFields": []}
+        if event["type"] == "DELETED":
+            seen.pop(key, None)
+        elif seen.get(key) == news:
+            return
+        else:
+            seen[key] = news
+        controller.wake(key)
+
+    async def on_child(body: kopf.Body, namespace: str | None, **_: Any) -> None:
+        owners = body.metadata.get("ownerReferences", [])
+        name = next((owner["name"] for owner in owners if owner["kind"] == SYSTEMS.kind), "")
+        if name:
+            controller.wake(Key(namespace or "", name))
+
+    async def on_pod(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
+        if INSTANCE in labels:
+            controller.wake(Key(namespace or "", labels[INSTANCE]))
+
+    for kind in CHILD_KINDS:
+        kopf.on.event(*_selector(kind), registry=registry, id=f"on_{kind.plural}")(on_child)
+    kopf.on.event(*_selector(PODS), registry=registry)(on_pod)
+    return registry
+
+
+def configured() -> kopf.OperatorSettings:
+    """Settings of kopf for watches that can stall, and for thousands of children."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.watching.server_timeout = 240
+    settings.watching.client_timeout = 270
+    settings.watching.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    settings.queueing.worker_limit = None
+    settings.queueing.idle_timeout = 1.0
+    settings.peering.standalone = True
+    for kind in _WATCHED:
+        settings.watching.label_selectors[_selector(kind)] = _OURS
+    return settings
+
+
+def _selector(kind: Kind) -> tuple[str, str, str]:
+    group, _, version = kind.api_version.rpartition("/")
+    return group, version, kind.plural

@@ -1,0 +1,131 @@
+"""Reads what there is of one system: its children by label, its pods and what they say of themselves, its Secrets."""
+
+import asyncio
+import hashlib
+import json
+from base64 import b64decode
+from collections.abc import Iterable
+from typing import Any
+
+import aiohttp
+
+from tradingmesh_operator.api import Api
+from tradingmesh_operator.errors import ApiError
+from tradingmesh_operator.objects import (
+    AUTOSCALERS,
+    CHILD_KINDS,
+    INSTANCE,
+    OPTIONAL_KINDS,
+    PART_OF,
+    PODS,
+    SECRETS,
+    Key,
+    Kind,
+    Manifest,
+    reference,
+)
+from tradingmesh_operator.observed import Observed, Pod, pod_of
+from tradingmesh_operator.values import control_secret
+
+_LOOK_AGAIN_S = 300.0
+"""How long a kind that the cluster does not have, or does not show us, is not asked for."""
+_CONFIGZ_MAX_BYTES = 1 << 20
+_ACCOUNT = "APCA_API_KEY_ID"
+
+
+class Observer:
+    """Looks anew each time: nothing that is decided on is older than the question."""
+
+    def __init__(self, api: Api, *, configz_timeout_s: float) -> None:
+        self._api = api
+        self._timeout = aiohttp.ClientTimeout(total=configz_timeout_s)
+        self._absent: dict[Kind, float] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Ends its connections to pods."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def observe(self, system: Manifest) -> Observed:
+        """Everything of a system. Raises `UnreachableError` and `ApiError`; a pod that does not answer is no error."""
+        metadata = system["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        labels = f"{INSTANCE}={key.name},{PART_OF}=tradingmesh"
+        names = secrets_of(system)
+        lists, pods, scalers, token, secrets = await asyncio.gather(
+            asyncio.gather(*(self._list(kind, key.namespace, labels) for kind in (*CHILD_KINDS, *OPTIONAL_KINDS))),
+            self._api.list(PODS, key.namespace, labels),
+            self._list(AUTOSCALERS, key.namespace),
+            self._api.get(SECRETS, key.namespace, control_secret(key.name)),
+            asyncio.gather(*(self._api.get(SECRETS, key.namespace, name) for name in names)),
+        )
+        return Observed(
+            children={reference(child): child for found in lists for child in found},
+            pods=await self._asked(pod_of(pod) for pod in pods),
+            secrets={name: _keys(secret) for name, secret in zip(names, secrets, strict=True)},
+            has_token=token is not None,
+            autoscaled=frozenset(_deployments(scalers)),
+        )
+
+    async def account(self, system: Manifest) -> str:
+        """A word for the account that a system trades, equal for equal key ids; empty where it has none to share."""
+        name = _credentials(system)
+        if not name or system["spec"].get("mode", "simulated") == "simulated":
+            return ""
+        secret = await self._api.get(SECRETS, system["metadata"]["namespace"], name)
+        key_id = (secret or {}).get("data", {}).get(_ACCOUNT, "")
+        return hashlib.sha256(b64decode(key_id)).hexdigest()[:16] if key_id else ""
+
+    async def _list(self, kind: Kind, namespace: str, labels: str = "") -> list[Manifest]:
+        """None of a kind that is not in this cluster, or that we may not see: it is optional."""
+        now_s = asyncio.get_running_loop().time()
+        optional = kind not in CHILD_KINDS
+        if optional and self._absent.get(kind, now_s) > now_s:
+            return []
+        try:
+            return await self._api.list(kind, namespace, labels)
+        except ApiError as error:
+            if not optional or error.status not in (403, 404):
+                raise
+            self._absent[kind] = now_s + _LOOK_AGAIN_S
+            return []
+
+    async def _asked(self, pods: Iterable[Pod]) -> tuple[Pod, ...]:
+        return tuple(await asyncio.gather(*(self._with_configz(pod) for pod in pods)))
+
+    async def _with_configz(self, pod: Pod) -> Pod:
+        if not pod.address or pod.phase != "Running" or pod.leaving:
+            return pod
+        return pod._replace(configz=await self._configz(pod.address))
+
+    async def _configz(self, address: str) -> dict[str, Any] | None:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
+        try:
+            async with self._session.get(f"http://{address}/configz") as answer:
+                content = await answer.content.read(_CONFIGZ_MAX_BYTES)
+            found = json.loads(content)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+
+def secrets_of(system: Manifest) -> list[str]:
+    """The Secrets that the pods of a system need, and somebody else has to make."""
+    postgres = (system["spec"].get("persistence", {}).get("postgres") or {}).get("urlSecretRef", {}).get("name", "")
+    return list(dict.fromkeys(name for name in (_credentials(system), postgres) if name))
+
+
+def _credentials(system: Manifest) -> str:
+    found: str = (system["spec"].get("broker", {}).get("credentialsSecretRef") or {}).get("name", "")
+    return found
+
+
+def _keys(secret: Manifest | None) -> frozenset[str] | None:
+    return None if secret is None else frozenset(secret.get("data", {}))
+
+
+def _deployments(scalers: Iterable[Manifest]) -> Iterable[str]:
+    targets = (scaler["spec"]["scaleTargetRef"] for scaler in scalers)
+    return (target["name"] for target in targets if target["kind"] in ("Deployment", "StatefulSet"))
