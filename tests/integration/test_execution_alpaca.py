@@ -208,6 +208,8 @@ def connected(
     broker = AlpacaBroker(account, BROKER, WallClock(), Metrics())
     heard: SimpleQueue[BrokerEvent] = SimpleQueue()
     broker.start(lambda event: None if isinstance(event, StreamState) else heard.put(event))
+    broker.reconcile(0, [])
+    assert isinstance(heard.get(timeout=5), Snapshot)
     return broker, streams[0], heard
 
 
@@ -234,6 +236,12 @@ def test_order_that_waits_for_a_thread_is_held_back(
     assert len(alpaca.posts) == PLACING_THREADS
     stream.deliver(StreamState(""))
     broker.hold("")
+    broker.submit(ready("c-98"))
+    refusal = heard.get(timeout=5)
+    assert isinstance(refusal, SubmitRefused)
+    assert "not sent: not reconciled" in refusal.reason
+    broker.reconcile(0, [])
+    assert isinstance(heard.get(timeout=5), Snapshot)
     broker.submit(ready("c-99"))
     assert isinstance(heard.get(timeout=5), SubmitAnswered)
 

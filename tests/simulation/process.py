@@ -16,6 +16,7 @@ from tests.simulation.quiet import QuietEvents, QuietLog, QuietMetrics
 from tradingmesh.contract import Component
 from tradingmesh.core.errors import JournalError
 from tradingmesh.runtime.component import Context, Service
+from tradingmesh.runtime.manifest_file import LOOK_EVERY_S, ManifestFile
 from tradingmesh.runtime.settings import Settings
 from tradingmesh.telemetry.tracing import NoTracer
 from tradingmesh.testing.memory_journal import MemoryDisk
@@ -177,6 +178,8 @@ class Process:
         built: list[Service] = []
         if self.guard(lambda: built.append(self._build(context))):
             self.service = built[0]
+            if self.component is Component.RISK_MANAGER:  # nobody else takes anything while it runs
+                context.loop.every(LOOK_EVERY_S, context.manifest.look)
             self.world.watch.on_start(self)
 
     def kill(self) -> None:
@@ -224,6 +227,11 @@ class Process:
             for link in self._sockets.links():
                 self.world.network.stall(link, for_ns)
 
+    def go_on(self) -> None:
+        """It is frozen no more."""
+        if self.loop is not None:
+            self.loop.go_on()
+
     def _end(self, *, between_turns: bool) -> None:
         self.world.watch.on_end(self, between_turns=between_turns)
         self.service = None
@@ -254,16 +262,18 @@ class Process:
         def tell(*told: object) -> None:
             world.tell(self.name, *told)
 
+        spec, metrics, log = world.manifest.spec, QuietMetrics(), cast("Any", QuietLog(tell))
         return SimContext(
             self.component,
             settings,
-            world.manifest.spec,
+            spec,
             clock.now_ns() // MS,
             cast("Any", self.loop),
             cast("Any", self._sockets),
-            QuietMetrics(),
+            metrics,
             cast("Any", QuietEvents(tell)),
             NoTracer(),
-            cast("Any", QuietLog(tell)),
+            log,
             clock,
+            ManifestFile(settings.system_file, self.component, spec, None, metrics, log),
         )

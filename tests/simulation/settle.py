@@ -38,6 +38,7 @@ def _heal(world: "World") -> None:
     for process in world.processes.values():
         process.fuse = 0
         process.clear_disk()
+        process.go_on()
         process.start()
     world.person.command("resume")
     world.broker.end_all()

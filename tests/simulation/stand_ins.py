@@ -36,7 +36,7 @@ def stand_ins() -> Iterator[None]:
     patches = (
         mock.patch("sqlite3.connect", opened),
         mock.patch("tradingmesh.risk_manager.main.open_journal", lambda place: _journal(place.path)),
-        mock.patch("tradingmesh.risk_manager.limits_file.reread_spec", lambda manifest: manifest.spec),
+        mock.patch("tradingmesh.runtime.manifest_file.load_manifest", lambda manifest: manifest),
         mock.patch("tradingmesh.adapters.alpaca_trading._Client", _client),
         mock.patch("tradingmesh.adapters.alpaca_trading_broker.AlpacaStream", _stream),
         mock.patch("tradingmesh.adapters.alpaca_trading_broker.SimpleQueue", VirtualQueue),

@@ -37,6 +37,7 @@ class Manifest:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.version = 0
+        self.metadata = SimpleNamespace(generation=None)
         self.spec = self._with_limit(plan.position_limit)
 
     def set_limit(self, position_limit: int) -> None:

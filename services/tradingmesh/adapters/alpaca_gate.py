@@ -96,6 +96,12 @@ class ApiGate:
             self._held[who] = reason
             self._changed.notify_all()
 
+    def release(self, who: str, reason: str) -> None:
+        """That reason is over; where another one has taken its place meanwhile, that one holds."""
+        with self._changed:
+            if self._held.get(who) == reason:
+                self._held[who] = ""
+
     def count_retry(self) -> None:
         """A call is made again."""
         with self._changed:

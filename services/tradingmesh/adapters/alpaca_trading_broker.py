@@ -17,7 +17,14 @@ from tradingmesh.adapters.alpaca_trading import AlpacaTrading
 from tradingmesh.adapters.alpaca_trading_json import order_request
 from tradingmesh.contract import BrokerSpec
 from tradingmesh.core.errors import BrokerError
-from tradingmesh.core.orders.effects import BrokerEvent, CancelFailed, SnapshotFailed, StreamState, SubmitUnanswered
+from tradingmesh.core.orders.effects import (
+    BrokerEvent,
+    CancelFailed,
+    Snapshot,
+    SnapshotFailed,
+    StreamState,
+    SubmitUnanswered,
+)
 from tradingmesh.core.orders.record import Order
 from tradingmesh.ports import Clock, ReadyOrder
 from tradingmesh.telemetry.metrics import Metrics
@@ -105,7 +112,7 @@ class AlpacaBroker:
 
     def reconcile(self, since_ns: int, look_up: Sequence[str]) -> None:
         """Asks in a worker thread; delivers a `Snapshot` or a `SnapshotFailed`."""
-        self._asking.put(_Job(lambda trading: trading.snapshot(since_ns, look_up), SnapshotFailed))
+        self._asking.put(_Job(lambda trading: self._snapshot(trading, since_ns, look_up), SnapshotFailed))
 
     def stop(self) -> None:
         """Ends the stream; requests under way are left to themselves."""
@@ -113,11 +120,24 @@ class AlpacaBroker:
             self._stream.stop()
 
     def _hear_stream(self, event: BrokerEvent) -> None:
-        """A stream that is lost holds orders back at once, not when its owner gets round to it."""
+        """A stream that is lost holds orders back at once, not when its owner gets round to it.
+
+        So does one that is back, until the broker was asked since: its owner may have seen neither yet.
+        """
         if isinstance(event, StreamState) and self._gate is not None:
             (self._failed if event.problem else self._connected).inc()
-            self._gate.hold("stream", event.problem)
+            self._gate.hold("stream", event.problem or self._unasked())
         self._deliver(event)
+
+    def _unasked(self) -> str:
+        return f"not reconciled with the broker since its order stream listens (connection {self._connected.value})"
+
+    def _snapshot(self, trading: AlpacaTrading, since_ns: int, look_up: Sequence[str]) -> Snapshot:
+        unasked = self._unasked()
+        snapshot = trading.snapshot(since_ns, look_up)
+        if self._gate is not None:
+            self._gate.release("stream", unasked)
+        return snapshot
 
     def _work(self, queue: "SimpleQueue[_Job]", gate: ApiGate, deliver: Deliver) -> None:
         key_id, secret_key, url, _, paper = self._account

@@ -86,6 +86,11 @@ class VirtualLoop:
         """Nothing is done for so long, whatever comes."""
         self._stalled_until_ns = self._time.now_ns + for_ns
 
+    def go_on(self) -> None:
+        """A stall is over."""
+        self._stalled_until_ns = 0
+        self.wake()
+
     def turn(self, wait_ms: int = 200) -> None:
         """Waits for something to do, for at most `wait_ms` in which the rest of the world goes on, and does it."""
         if wait_ms and not self._has_work():
