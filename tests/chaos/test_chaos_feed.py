@@ -34,6 +34,7 @@ from tradingmesh.runtime import lag
 from tradingmesh.runtime.component import Context, WallClock
 from tradingmesh.runtime.events import Events
 from tradingmesh.runtime.loop import Loop
+from tradingmesh.runtime.manifest_file import ManifestFile
 from tradingmesh.runtime.settings import Settings
 from tradingmesh.signal_generator.main import ORDER_GRACE_NS, SignalGenerator
 from tradingmesh.telemetry.metrics import Metrics
@@ -331,6 +332,9 @@ class Decider:
             tracer=NoTracer(),
             log=structlog.get_logger(),
             clock=clock,
+            manifest=ManifestFile(
+                settings.system_file, Component.SIGNAL_GENERATOR, spec, None, metrics, structlog.get_logger()
+            ),
         )
         self.strategy = Eager()
         self._valid_ns = spec.endpoints.risk_check.timeout_ms * MS + ORDER_GRACE_NS

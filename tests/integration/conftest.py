@@ -23,6 +23,7 @@ from tradingmesh.core.market import Quote, Tick
 from tradingmesh.runtime.component import Context, WallClock
 from tradingmesh.runtime.events import Events
 from tradingmesh.runtime.loop import Loop
+from tradingmesh.runtime.manifest_file import ManifestFile
 from tradingmesh.runtime.settings import Settings
 from tradingmesh.telemetry.metrics import Metrics
 from tradingmesh.telemetry.tracing import NoTracer
@@ -43,9 +44,10 @@ def make_context(tmp_path: Path) -> Iterator[MakeContext]:
         endpoints = {"transport": "ipc"} | spec.pop("endpoints", {})
         parsed = TradingSystemSpec.model_validate({"symbols": ["IBM", "BAC"], "endpoints": endpoints} | spec)
         metrics, clock = Metrics(component=component.value), WallClock()
+        told = Settings(instance=component.value, data_dir=tmp_path, ipc_dir=tmp_path, **settings)
         context = Context(
             component=component,
-            settings=Settings(instance=component.value, data_dir=tmp_path, ipc_dir=tmp_path, **settings),
+            settings=told,
             spec=parsed,
             epoch=epoch,
             loop=Loop(),
@@ -55,6 +57,7 @@ def make_context(tmp_path: Path) -> Iterator[MakeContext]:
             tracer=NoTracer(),
             log=structlog.get_logger(),
             clock=clock,
+            manifest=ManifestFile(told.system_file, component, parsed, None, metrics, structlog.get_logger()),
         )
         made.append(context)
         return context

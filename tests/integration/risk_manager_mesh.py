@@ -14,7 +14,7 @@ from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.adapters.zmq_reports import BatchSender
 from tradingmesh.contract import Channel, Component
 from tradingmesh.core.checks import Decision, RiskCheckRequest, Stage
-from tradingmesh.core.events import CircuitBreakerReset, CircuitBreakerTripped
+from tradingmesh.core.events import CircuitBreakerReset, CircuitBreakerTripped, LimitsChanged
 from tradingmesh.core.fills import BookedReport, ReportAnswer
 from tradingmesh.core.market import Quote
 from tradingmesh.core.place import Place
@@ -22,6 +22,7 @@ from tradingmesh.core.risk.reports import place_of
 from tradingmesh.core.signal import Side, Signal
 from tradingmesh.risk_manager.main import RiskManager, build
 from tradingmesh.runtime.component import Context
+from tradingmesh.runtime.manifest_file import LOOK_EVERY_S
 from tradingmesh.testing.risk_desk import RiskDesk
 from tradingmesh.wire.messages import (
     BOOKED_REPORT,
@@ -78,10 +79,11 @@ class Mesh:
         """The risk manager begins, with what its journal says."""
         spec = {"riskLimits": LIMITS, "broker": {"simulator": {"cash": "100000"}}, **self._spec}
         self.context = self._make_context(Component.RISK_MANAGER, spec, system_file=self.file, control_token=TOKEN)
-        self.events = self.context.events.bus.subscribe(CircuitBreakerTripped, CircuitBreakerReset)
+        self.events = self.context.events.bus.subscribe(CircuitBreakerTripped, CircuitBreakerReset, LimitsChanged)
         service = build(self.context)
         assert isinstance(service, RiskManager)
         self.service = service
+        self.context.loop.every(LOOK_EVERY_S, self.context.manifest.look)
         self.quote("IBM", 100)
 
     def restart(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.risk_manager_mesh import Mesh
 from tradingmesh.adapters.zmq_messages import read
 from tradingmesh.core.checks import Approved, Check, Refused, Stage
-from tradingmesh.core.events import CircuitBreakerReset, CircuitBreakerTripped
+from tradingmesh.core.events import CircuitBreakerReset, CircuitBreakerTripped, LimitsChanged
 from tradingmesh.core.fills import ReportApplied
 from tradingmesh.core.market import Quote
 from tradingmesh.core.signal import Side
@@ -140,14 +140,20 @@ def test_commands_need_the_token_and_survive_a_restart(mesh: Mesh) -> None:
 
 
 def test_new_limits_are_taken_while_it_runs(mesh: Mesh) -> None:
-    """A wrong manifest changes nothing, and makes it not ready with the reason."""
+    """Each change is told of. A wrong manifest changes nothing, and makes it not ready with the reason."""
     mesh.write_limits({"maxOrderQuantity": 5}, trading="Reducing")
     mesh.run_until(lambda: mesh.service.status()["trading"] == "Reducing")
+    (told,) = mesh.events.drain()
+    assert isinstance(told, LimitsChanged)
+    assert told.changes == ("riskLimits.maxOrderQuantity 1000 -> 5", "trading Active -> Reducing")
     mesh.write_limits({"maxOrderQuantity": -5})
     mesh.run_until(mesh.service.ready)
     assert "maxOrderQuantity" in mesh.service.ready()[0]
     mesh.write_limits({"maxOrderQuantity": 5})
     mesh.run_until(lambda: not mesh.service.ready())
+    (back,) = mesh.events.drain()
+    assert isinstance(back, LimitsChanged)
+    assert back.changes == ("trading Reducing -> Active",)
     decision = mesh.check(mesh.signal("s1"))
     assert isinstance(decision, Refused)
     assert decision.reason == "order-quantity: IBM order of 10, limit is 5"

@@ -27,7 +27,7 @@ def _some_process(world: "World") -> "Process":
 def kill(world: "World") -> None:
     """A process ends: now, or in the middle of one of the next things it does."""
     process = _some_process(world)
-    if world.random.random() < 0.3:
+    if world.random.random() < 0.15:
         process.kill()
     elif process.alive:
         process.fuse = world.random.randint(1, FUSE_MAX)

@@ -26,6 +26,9 @@ FAULTS = (
     "prices",
 )
 
+CHANCES = {"kill": 0.7}
+"""How likely a seed has a fault; 0.4 where nothing is said."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -54,7 +57,7 @@ class Plan:
 
 def drawn(random: Random) -> Plan:
     """The plan that this generator gives."""
-    chosen = [fault for fault in FAULTS if random.random() < 0.4]
+    chosen = [fault for fault in FAULTS if random.random() < CHANCES.get(fault, 0.4)]
     return Plan(
         run_ns=random.randrange(2, 5) * S,
         fill_processors=random.randrange(1, 4),
@@ -66,7 +69,7 @@ def drawn(random: Random) -> Plan:
         warm_up=random.random() < 0.9,
         position_limit=random.choice([100, 200, 1_000]),
         daily_loss=Decimal(random.choice([20, 100, 100_000])),
-        rates={fault: random.choice([0.2, 0.5, 1.0, 2.0]) for fault in chosen},
+        rates={fault: random.choice([0.3, 0.6, 1.2, 2.5]) for fault in chosen},
         api_fault_chance=random.choice([0.0, 0.03, 0.15]),
         stream_fault_chance=random.choice([0.0, 0.0, 0.1]),
         unique_client_ids=random.random() < 0.7,

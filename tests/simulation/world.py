@@ -141,7 +141,7 @@ class World:
 
     def on_end(self, process: Process) -> None:
         """A process ended: something will start it again."""
-        self.time.after(int(self.random.random() ** 2 * 2 * S), process.start)
+        self.time.after(int(self.random.random() ** 3 * 2 * S), process.start)
 
     def slow_down(self) -> None:
         """Nobody need look often any more: a world that only comes to rest is lived through faster."""

@@ -16,6 +16,7 @@ from tradingmesh.alpaca_simulator.http import REQUESTS_PER_MINUTE, Keys, RateLim
 from tradingmesh.contract import Component, TradingSystem
 from tradingmesh.core.errors import ConfigError, InputError
 from tradingmesh.runtime.admin import Admin
+from tradingmesh.runtime.manifest_file import ManifestFile
 from tradingmesh.runtime.settings import Settings, load_manifest
 from tradingmesh.telemetry.logs import configure
 from tradingmesh.telemetry.metrics import Metrics
@@ -32,10 +33,17 @@ class Program:
         component = Component.ALPACA_SIMULATOR.value
         self._settings = settings
         self._instance = settings.instance or component
-        self._system = system
         self._epoch = time.time_ns() // 1_000_000
         self._metrics = Metrics(component=component)
         self._log = configure(settings.log_level, component=component, instance=self._instance)
+        self._manifest = ManifestFile(
+            settings.system_file,
+            Component.ALPACA_SIMULATOR,
+            spec,
+            system.metadata.generation,
+            self._metrics,
+            self._log,
+        )
         self._telemetry = Telemetry(self._metrics, self._log)
         self._keys = _keys(settings)
         account = Account(spec.broker.simulator.cash, spec.broker.commission_per_share)
@@ -110,6 +118,7 @@ class Program:
     async def _beat(self) -> None:
         while True:
             self._last_turn_s = time.monotonic()
+            self._manifest.look()
             await asyncio.sleep(_HEARTBEAT_S)
 
     def _config(self) -> dict[str, Any]:
@@ -118,8 +127,7 @@ class Program:
             "instance": self._instance,
             "version": __version__,
             "epoch": self._epoch,
-            "generation": self._system.metadata.generation,
-            "spec": self._system.spec.model_dump(mode="json", by_alias=True),
+            **self._manifest.told(),
             "status": self._simulator.summary(),
             "metrics": self._metrics.snapshot(),
         }

@@ -48,7 +48,8 @@ def channels_of(component: Component) -> tuple[Channel, ...]:
 def parts_of(component: Component) -> tuple[str, ...]:
     """The parts as paths in the manifest's own words, such as `endpoints.riskCheck`; the channels are among them.
 
-    `HOT_PARTS` are in none. Nor is what only a chart reads, such as the number of fill processors: it shows in what the chart renders.
+    `HOT_PARTS` are in none. Nor is what only a chart reads, such as the number of fill processors: it shows in what the
+    chart renders.
     """
     if component is Component.ALPACA_SIMULATOR:
         return _OWN[component]

@@ -142,6 +142,13 @@ class BrokerReconciled(_Event, frozen=True):
     duration_ms: int
 
 
+class LimitsChanged(_Event, frozen=True):
+    """The risk manager took another manifest while it runs: each change as `field old -> new`."""
+
+    generation: int | None
+    changes: tuple[str, ...]
+
+
 class EngineFenced(_Event, frozen=True):
     """Another execution engine has taken over: this one sends no order any more."""
 
@@ -203,6 +210,7 @@ SystemEvent = (
     | ApiBreakerOpened
     | ApiBreakerClosed
     | BrokerReconciled
+    | LimitsChanged
     | EngineFenced
     | ComponentStarted
     | ComponentStopped

@@ -12,7 +12,7 @@ from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.risk_manager.check_desk import CheckDesk
 from tradingmesh.risk_manager.control_desk import ControlDesk
-from tradingmesh.risk_manager.limits_file import LimitsFile
+from tradingmesh.risk_manager.limits_desk import LimitsDesk
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.risk_manager.recovery import recover
 from tradingmesh.risk_manager.report_desk import ReportDesk
@@ -23,7 +23,6 @@ from tradingmesh.runtime.lag import watch
 
 ADVANCE_S = 0.1
 STATUS_S = 0.5
-RELOAD_S = 0.5
 COMPACT_S = 0.2
 _BREAKER_LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
@@ -39,7 +38,7 @@ class RiskManager:
         if journal.notice:
             context.log.warning("the end of the journal is lost", lost=journal.notice)
         self._recorder = Recorder(context, self._core, journal, recover(self._core, journal, context.log))
-        self._limits = LimitsFile(context.settings.system_file, self._core, context.log)
+        context.manifest.takes(LimitsDesk(context, self._core).take)
         self._checks = CheckDesk(context, self._core, self._recorder)
         self._reports = ReportDesk(context, self._core, self._recorder)
         self._control = ControlDesk(context, self._core, self._checks, self._recorder)
@@ -52,12 +51,12 @@ class RiskManager:
     def ready(self) -> list[str]:
         """Not ready while the mounted manifest is wrong, the journal cannot be written, or a report stays missing."""
         journal = self._recorder.problem
-        problems = (self._limits.problem, journal and f"journal: {journal}", *self._reports.problems)
+        problems = (self._context.manifest.problem, journal and f"journal: {journal}", *self._reports.problems)
         return [problem for problem in problems if problem]
 
     def status(self) -> dict[str, Any]:
         """The state of half a second ago at most: another thread asks, and must not touch the state itself."""
-        return {**self._status, "limits_problem": self._limits.problem, "limits_reloads": self._limits.reloads}
+        return self._status
 
     def drain(self) -> None:
         """Books what has arrived and answers it; then all of the journal is on disk, and a snapshot at its end."""
@@ -79,7 +78,6 @@ class RiskManager:
         loop, metrics = self._context.loop, self._context.metrics
         loop.every(ADVANCE_S, self._advance)
         loop.every(STATUS_S, self._refresh_status)
-        loop.every(RELOAD_S, self._limits.reload_if_changed)
         loop.every(COMPACT_S, self._recorder.compact)
         loop.after_turn(self._end_turn)
         state = self._core.state

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple, Protocol
 
 from tradingmesh import __version__
 from tradingmesh.adapters.zmq_sockets import SocketFactory
-from tradingmesh.contract import Channel, Component, TradingSystemSpec
+from tradingmesh.contract import Channel, Component, TradingSystem, TradingSystemSpec
 from tradingmesh.core.bus import EventBus
 from tradingmesh.core.events import ComponentError, ComponentStarted, ComponentStopped, LinkLost
 from tradingmesh.ports import Clock
 from tradingmesh.runtime.admin import Admin
 from tradingmesh.runtime.events import EventLog, Events
 from tradingmesh.runtime.loop import Loop
+from tradingmesh.runtime.manifest_file import LOOK_EVERY_S, ManifestFile
 from tradingmesh.runtime.settings import Settings, load_manifest
 from tradingmesh.telemetry.logs import Logger, configure
 from tradingmesh.telemetry.metrics import Metrics
@@ -43,6 +44,7 @@ class Context(NamedTuple):
     tracer: Tracer
     log: Logger
     clock: Clock
+    manifest: ManifestFile
 
     @property
     def data_dir(self) -> Path:
@@ -95,7 +97,7 @@ def run_component(component: Component, build: Callable[[Context], Service], set
     }
     settings = settings.model_copy(update=named)
     log = configure(settings.log_level, component=component.value, instance=settings.instance)
-    context = _context(component, settings, system.spec, log)
+    context = _context(component, settings, system, log)
     loop, sockets = context.loop, context.sockets
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(loop.stop))
@@ -105,7 +107,7 @@ def run_component(component: Component, build: Callable[[Context], Service], set
             context.metrics.registry,
             last_turn_s=lambda: loop.last_turn_s,
             not_ready=service.ready,
-            config=lambda: _config(context, service, system.metadata.generation),
+            config=lambda: _config(context, service),
         )
         port = admin.start(settings.admin_host, settings.admin_port)
         if component is not Component.METRICS_COLLECTOR:
@@ -116,6 +118,7 @@ def run_component(component: Component, build: Callable[[Context], Service], set
         context.events.emit(ComponentStarted, instance=settings.instance, version=__version__)
         log.info("started", admin_port=port, epoch=context.epoch, version=__version__)
         loop.every(sockets.links.TEND_EVERY_S, context.tend_links)
+        loop.every(LOOK_EVERY_S, context.manifest.look)
         gc.collect()
         gc.freeze()  # what is there now stays, and no later collection needs to look at it: they get short
         try:
@@ -135,7 +138,8 @@ def run_component(component: Component, build: Callable[[Context], Service], set
         sockets.close()
 
 
-def _context(component: Component, settings: Settings, spec: TradingSystemSpec, log: Logger) -> Context:
+def _context(component: Component, settings: Settings, system: TradingSystem, log: Logger) -> Context:
+    spec = system.spec
     epoch = time.time_ns() // 1_000_000
     metrics = Metrics(component=component.value)
     clock = WallClock()
@@ -144,17 +148,17 @@ def _context(component: Component, settings: Settings, spec: TradingSystemSpec, 
     )
     events = Events(EventBus(), component.value, settings.instance, epoch, clock, metrics)
     traces = tracer(spec.observability.otlp_endpoint, component.value, settings.instance)
-    return Context(component, settings, spec, epoch, Loop(), sockets, metrics, events, traces, log, clock)
+    manifest = ManifestFile(settings.system_file, component, spec, system.metadata.generation, metrics, log)
+    return Context(component, settings, spec, epoch, Loop(), sockets, metrics, events, traces, log, clock, manifest)
 
 
-def _config(context: Context, service: Service, generation: int | None) -> dict[str, Any]:
+def _config(context: Context, service: Service) -> dict[str, Any]:
     return {
         "component": context.component.value,
         "instance": context.settings.instance,
         "version": __version__,
         "epoch": context.epoch,
-        "generation": generation,
-        "spec": context.spec.model_dump(mode="json", by_alias=True),
+        **context.manifest.told(),
         "status": service.status(),
         "metrics": context.metrics.snapshot(),
     }

@@ -16,7 +16,6 @@ from tradingmesh.contract import (
     EndpointsSpec,
     Spec,
     TradingSystem,
-    TradingSystemSpec,
 )
 from tradingmesh.core.errors import ConfigError
 
@@ -109,11 +108,6 @@ def parse_spec(model: type[M], content: Any, *, source: str) -> M:
         return model.of_manifest(content)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_sentence(error, content)}") from None
-
-
-def reread_spec(path: Path) -> TradingSystemSpec:
-    """The spec as the mounted file has it now."""
-    return load_manifest(path).spec
 
 
 def _sentence(error: ValidationError, content: Any) -> str:
