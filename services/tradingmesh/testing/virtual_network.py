@@ -25,9 +25,10 @@ Tap = Callable[["VirtualSocket", list[bytes]], object]
 
 
 class Message(NamedTuple):
-    """Frames that arrived, by which link, and the number of the request they belong to (REQ and REP only)."""
+    """Frames on their way: to whom, by which link, and the number of the request they belong to (REQ and REP only)."""
 
     frames: list[bytes]
+    to: "VirtualSocket"
     link: "Link"
     life: int
     number: int
@@ -36,10 +37,23 @@ class Message(NamedTuple):
 class Link:
     """A connecting socket's connection to whoever binds its channel. `life` counts how often it was made.
 
-    `load` is how many messages are on their way or unread, to the binding and to the connecting side.
+    Of each pair the first is what goes to the binding side, the second what goes to the connecting one: `load` is how
+    many messages are on their way or unread, `due_ns` when the last one arrives; of a broken link, those that were out
+    on the wire arrive until `linger_ns`.
     """
 
-    __slots__ = ("connector", "due_ns", "held", "identity", "life", "load", "peer", "stalled_until_ns", "up")
+    __slots__ = (
+        "connector",
+        "due_ns",
+        "held",
+        "identity",
+        "life",
+        "linger_ns",
+        "load",
+        "peer",
+        "stalled_until_ns",
+        "up",
+    )
 
     def __init__(self, connector: "VirtualSocket") -> None:
         self.connector = connector
@@ -49,6 +63,7 @@ class Link:
         self.identity = b""
         self.load = [0, 0]
         self.due_ns = [0, 0]
+        self.linger_ns = [0, 0]
         self.stalled_until_ns = 0
         self.held: deque[tuple[list[bytes], int]] = deque()
 
@@ -64,7 +79,6 @@ class Network:
         self.time = time
         self.capacity = capacity
         self.on_send: Tap = lambda _sender, _frames: None
-        self.lost = 0
         self._random = random
         self._delay_ns = delay_ns
         self._binders: dict[Channel, VirtualSocket] = {}
@@ -86,7 +100,7 @@ class Network:
         return link
 
     def close(self, socket: "VirtualSocket") -> None:
-        """The socket is gone, and with it all that it had not read and half of what it had sent."""
+        """The socket is gone, and with it all that it had not read and some of what it had sent."""
         if self._binders.get(socket.channel) is socket:
             del self._binders[socket.channel]
         for link in [link for link in self._links if socket in (link.connector, link.peer)]:
@@ -99,9 +113,9 @@ class Network:
         return [link for link in self._links if link.up]
 
     def cut(self, link: Link, *, reconnect: bool = True) -> None:
-        """Breaks the link: what is on its way is lost. What had arrived can still be read."""
+        """Breaks the link. What had arrived can still be read; what is on its way is lost, all of it or the end."""
         if link.up:
-            self.lost += sum(link.load)
+            link.linger_ns[:] = [self._draw_linger_ns(link, due_ns) for due_ns in link.due_ns]
             peer, link.up, link.peer = link.peer, False, None
             if peer is not None:
                 peer.links.remove(link)
@@ -121,23 +135,29 @@ class Network:
         link.load[side] += 1
         due_ns = max(self.time.now_ns + self._draw_delay_ns(), link.due_ns[side], link.stalled_until_ns)
         link.due_ns[side] = due_ns
-        self.time.at(due_ns, self._arrive, Message(frames, link, link.life, number), side)
+        to = link.connector if side else link.peer
+        if to is not None:
+            self.time.at(due_ns, self._arrive, Message(frames, to, link, link.life, number), side)
 
     def _draw_delay_ns(self) -> int:
         drawn = self._random.random()
         return int(self._delay_ns * (20 * drawn if drawn > 0.98 else 0.1 + drawn))
 
+    def _draw_linger_ns(self, link: Link, due_ns: int) -> int:
+        now_ns, drawn = self.time.now_ns, self._random.random()
+        if due_ns <= now_ns or link.stalled_until_ns > now_ns or drawn < 1 / 3:
+            return 0
+        return due_ns if drawn < 2 / 3 else now_ns + int((due_ns - now_ns) * self._random.random())
+
     def _arrive(self, message: Message, side: int) -> None:
-        link = message.link
-        if not link.up or link.life != message.life:
+        link, now_ns = message.link, self.time.now_ns
+        if link.life != message.life or message.to.closed or (not link.up and now_ns > link.linger_ns[side]):
             return
-        if link.stalled_until_ns > self.time.now_ns:
+        if link.up and link.stalled_until_ns > now_ns:
             link.due_ns[side] = link.stalled_until_ns
             self.time.at(link.stalled_until_ns, self._arrive, message, side)
             return
-        socket = link.connector if side else link.peer
-        if socket is not None:
-            socket.take(message)
+        message.to.take(message)
 
     def _notice(self, link: Link, life: int) -> None:
         if link.up and link.life == life and link.stalled_until_ns > self.time.now_ns:
