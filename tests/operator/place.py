@@ -1,0 +1,86 @@
+"""One namespace of a test with TradingSystems in it: what a user does there, and what there is to see."""
+
+import json
+from typing import Any
+
+from tests.cluster.api_server import ApiServer
+from tests.cluster.waiting import until
+from tests.operator.given import manifest
+
+Object = dict[str, Any]
+CHILDREN = (
+    "configmaps,secrets,services,serviceaccounts,deployments,statefulsets,poddisruptionbudgets,networkpolicies,jobs"
+)
+OF_DEMO = "app.kubernetes.io/part-of=tradingmesh,app.kubernetes.io/instance=demo"
+
+
+class Place:
+    """kubectl, bound to a namespace."""
+
+    def __init__(self, server: ApiServer, namespace: str) -> None:
+        self.server = server
+        self.namespace = namespace
+
+    def kubectl(self, *arguments: str, stdin: object = None, check: bool = True) -> str:
+        """Runs kubectl here and returns what it printed, with its errors where they are no reason to raise."""
+        done = self.server.kubectl(*arguments, "-n", self.namespace, stdin=stdin, check=check)
+        return done.stdout + done.stderr
+
+    def apply(self, changes: Object | None = None, *, name: str = "demo") -> None:
+        """Applies a TradingSystem as a user does."""
+        self.kubectl("apply", "-f", "-", stdin=manifest(changes, name=name))
+
+    def get(self, what: str, name: str = "") -> Object:
+        """One object, or a list of them; empty where there is none."""
+        told = self.kubectl("get", what, *([name] if name else []), "-o", "json", "--ignore-not-found")
+        found: Object = json.loads(told) if told.strip() else {}
+        return found
+
+    def system(self, name: str = "demo") -> Object:
+        """A TradingSystem."""
+        return self.get("tradingsystem", name)
+
+    def children(self) -> set[str]:
+        """Everything that belongs to the system `demo`, as `Kind/name`."""
+        told = self.kubectl("get", CHILDREN, "-l", OF_DEMO, "-o", "json")
+        return {f"{one['kind']}/{one['metadata']['name']}" for one in json.loads(told)["items"]}
+
+    def condition(self, kind: str, name: str = "demo") -> tuple[str, str, str]:
+        """Status, reason and message of a condition; empty where nobody has said."""
+        found = self.system(name).get("status", {}).get("conditions", [])
+        one = next((condition for condition in found if condition["type"] == kind), {})
+        return one.get("status", ""), one.get("reason", ""), one.get("message", "")
+
+    def until_reconciled(self, name: str = "demo") -> None:
+        """Waits until the newest spec is applied."""
+        until(lambda: self._is_reconciled(name), f"a reconciled {self.namespace}/{name}", 60)
+
+    def events(self) -> dict[str, str]:
+        """The newest message of each reason."""
+        told = self.get("events")["items"]
+        mine = [one for one in told if one["involvedObject"]["kind"] == "TradingSystem"]
+        return {one["reason"]: one["message"] for one in sorted(mine, key=lambda one: one["metadata"]["name"])}
+
+    def let_run(self) -> None:
+        """Does what a kubelet would: every pod is running and ready."""
+        pods = [pod["metadata"]["name"] for pod in self.get("pods")["items"]]
+        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        if pods:
+            self.kubectl(
+                "patch", "pod", *pods, "--subresource=status", "-p", json.dumps({"status": status}), check=False
+            )
+
+    def until_ready(self) -> None:
+        """Lets pods run until the system is ready."""
+
+        def ready() -> bool:
+            self.let_run()
+            return self.condition("Ready")[0] == "True"
+
+        until(ready, "a system that is ready", 60)
+
+    def _is_reconciled(self, name: str) -> bool:
+        system = self.system(name)
+        conditions = {one["type"]: one for one in system.get("status", {}).get("conditions", [])}
+        told = conditions.get("Reconciled", {})
+        return told.get("status") == "True" and told.get("observedGeneration") == system["metadata"]["generation"]
