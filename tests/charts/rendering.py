@@ -73,7 +73,7 @@ def _rendered(chart: str, release: str, namespace: str, values: str) -> list[Obj
 def system_values(manifest: Object, **others: Any) -> Object:
     """The values of the umbrella for a TradingSystem, as the operator gives them."""
     spec = dict(manifest["spec"])
-    components = spec.get("components", {})
+    components = spec.pop("components", {})
     system = {"name": manifest["metadata"]["name"], "spec": spec}
     return {"global": {"system": system, "controlTokenSecret": "control"} | others, **components}
 

@@ -108,7 +108,8 @@ def test_completing_in_place_changes_nothing_else(tmp_path: Path) -> None:
     once = contents(tmp_path)
     complete(tmp_path, tmp_path)
     assert contents(tmp_path) == once == before | {name: text for name, text in once.items() if "/charts/" in name}
-    assert f"{UMBRELLA}/charts/risk-manager/charts/{LIBRARY}/Chart.yaml" in once
+    libraries = [name for name in once if name.endswith(f"charts/{LIBRARY}/Chart.yaml")]
+    assert sorted(libraries) == sorted(f"{one}/charts/{LIBRARY}/Chart.yaml" for one in (*Component, UMBRELLA))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -81,7 +81,7 @@ def test_the_mounted_manifest_is_the_one_that_was_given(sample: str) -> None:
 
 def test_big_numbers_stay_what_they_are() -> None:
     """Helm has every number as a float: none may come out as 1e+06, or rounded."""
-    simulator = {"seed": 12_345_678, "cash": "100000000000000000000.05", "ticksPerSecond": 100_000}
+    simulator = {"seed": 12_345_678, "cash": "100000000000000000.05", "ticksPerSecond": 100_000}
     found = mounted(render(UMBRELLA, spec_values({"broker": {"simulator": simulator}})))
     assert found["spec"]["broker"]["simulator"] == simulator
 
@@ -127,7 +127,7 @@ def test_what_is_hot_changes_the_manifest_alone(hot: Object) -> None:
         ({"endpoints": {"fills": {"redeliverAfter": "1s"}}}, {"execution-engine", "fill-processor"}),
         ({"persistence": {"size": "20Gi"}}, set()),
         ({"fillProcessors": {"replicas": 5}}, set()),
-        ({"components": {"risk-manager": {}}}, set()),
+        ({"components": {"risk-manager": {"logLevel": "DEBUG"}}}, {"risk-manager"}),
     ],
     ids=str,
 )

@@ -1,7 +1,9 @@
 """Puts the charts that a chart depends on into its `charts/` folder, as helm wants them there.
 
 Every dependency is a folder beside the chart (`file://../NAME`), so this is copying: no helm, no network, no archive
-with a date in it, and the same files give the same folders. `helm dependency build` does the same by hand.
+with a date in it, and the same files give the same folders. What the chart above has already is not copied once more
+into the charts in it: helm knows templates by name, and reads one library faster than ten. `helm dependency build` does
+the same by hand.
 """
 
 import shutil
@@ -22,18 +24,19 @@ def complete(source: Path, into: Path) -> list[str]:
     """
     names = sorted(path.parent.name for path in source.glob("*/Chart.yaml"))
     for name in names:
-        _copy(source, name, into / name)
+        _copy(source, name, into / name, frozenset())
     return names
 
 
-def _copy(source: Path, name: str, to: Path) -> None:
+def _copy(source: Path, name: str, to: Path, above: frozenset[str]) -> None:
     if to != source / name:
         shutil.rmtree(to, ignore_errors=True)
         shutil.copytree(source / name, to, ignore=shutil.ignore_patterns(VENDORED, "Chart.lock"))
     shutil.rmtree(to / VENDORED, ignore_errors=True)
-    for dependency in _chart(source / name).get("dependencies", []):
-        wanted = _wanted(source, name, dependency)
-        _copy(source, wanted, to / VENDORED / wanted)
+    wanted = [_wanted(source, name, dependency) for dependency in _chart(source / name).get("dependencies", [])]
+    for one in wanted:
+        if one not in above:
+            _copy(source, one, to / VENDORED / one, above | set(wanted))
 
 
 def _wanted(source: Path, name: str, dependency: dict[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-Schema = dict[str, Any]
+from tradingmesh.contract.system import NAME_MAX
+from tradingmesh_operator.charts.spec import Schema, spec_schema
 
 _TEXT: Schema = {"type": "string"}
 _FLAG: Schema = {"type": "boolean"}
@@ -14,9 +15,6 @@ _OBJECT_NAME: Schema = {"type": "string", "maxLength": 253, "pattern": "^$|^[a-z
 _QUANTITY: Schema = {"type": ["string", "number"], "pattern": "^[0-9.]+(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"}
 _QUANTITIES: Schema = {"type": "object", "additionalProperties": _QUANTITY}
 _PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
-
-SYSTEM_NAME_MAX = 34
-"""A StatefulSet such as `<system>-market-data-store` may have 52 characters: a label of its pods adds a hash."""
 
 
 def _closed(**properties: Schema) -> Schema:
@@ -95,9 +93,9 @@ def component_schema(values: dict[str, Any]) -> Schema:
 
 
 def system_schema(values: dict[str, Any]) -> Schema:
-    """The schema of the umbrella chart: what a component is told, that component's own schema judges."""
+    """The schema of the umbrella chart: the whole spec; what a component is told its own schema judges."""
     components = {name: _MAP for name in values if name != "global"}
-    return _schema({**components, "global": _global(_shallow_spec()), "tradingmesh-lib": _MAP})
+    return _schema({**components, "global": _global(spec_schema()), "tradingmesh-lib": _MAP})
 
 
 def operator_schema(values: dict[str, Any]) -> Schema:
@@ -111,7 +109,7 @@ def _schema(properties: dict[str, Schema]) -> Schema:
 
 def _global(spec: Schema) -> Schema:
     """What all charts of a release share; a chart around these may share more."""
-    name = {**_NAME, "maxLength": SYSTEM_NAME_MAX}
+    name = {**_NAME, "maxLength": NAME_MAX}
     generation = {"type": "integer", "minimum": 0}
     return {
         "type": "object",

@@ -8,7 +8,8 @@ import yaml
 
 from tradingmesh.contract import Component
 from tradingmesh_operator.charts.channels import channels_template
-from tradingmesh_operator.charts.schemas import Schema, component_schema, operator_schema, system_schema
+from tradingmesh_operator.charts.schemas import component_schema, operator_schema, system_schema
+from tradingmesh_operator.charts.spec import Schema
 
 LIBRARY = "tradingmesh-lib"
 UMBRELLA = "trading-system"
