@@ -96,19 +96,24 @@ def _missing(observed: Observed) -> list[str]:
 
 
 def _config(system: Manifest, observed: Observed, workloads: list[Manifest]) -> Condition:
-    """In sync: the risk manager has the newest generation, and each other pod the settings it was to restart for."""
-    managers, generation = observed.of(RISK_MANAGER), system["metadata"].get("generation")
-    refused = [f"{pod.name}: {pod.status['limits_problem']}" for pod in managers if pod.status.get("limits_problem")]
+    """In sync: each pod that answers has the newest generation in force, as far as it uses what is in it."""
+    generation, answering = system["metadata"].get("generation"), [pod for pod in _staying(observed) if pod.configz]
+    refused = [f"{pod.name}: {pod.refusal}" for pod in answering if pod.refusal]
     if refused:
-        return Condition("ConfigInSync", "False", "LimitsRefused", "; ".join(refused) + "; the limits before hold")
-    answers = [pod.generation for pod in managers if pod.configz is not None]
-    if not answers:
+        return Condition("ConfigInSync", "False", "ManifestRefused", "; ".join(refused) + "; what was before holds")
+    if RISK_MANAGER not in {pod.component for pod in answering}:
         return Condition("ConfigInSync", "Unknown", "NoAnswer", "no risk manager answers")
-    if any(answer != generation for answer in answers):
-        return Condition("ConfigInSync", "False", "Pending", f"generation {generation} is not acknowledged yet")
     late = sorted({pod.name for pod in _outdated(observed, workloads)})
     if late:
         return Condition("ConfigInSync", "False", "RollingOut", f"{', '.join(late)} will restart with the new settings")
+    stuck = [f"{pod.name} ({', '.join(pod.pending)})" for pod in answering if pod.pending]
+    if stuck:
+        message = f"{'; '.join(stuck)} began with an older manifest than its template's: delete the pod"
+        return Condition("ConfigInSync", "False", "RestartNeeded", message)
+    behind = sorted(pod.name for pod in answering if pod.generation != generation)
+    if behind:
+        message = f"generation {generation} is not acknowledged yet by {', '.join(behind)}"
+        return Condition("ConfigInSync", "False", "Pending", message)
     return Condition("ConfigInSync", "True", "Acknowledged", f"generation {generation} is in force")
 
 
@@ -117,8 +122,11 @@ def _outdated(observed: Observed, workloads: list[Manifest]) -> Iterator[Pod]:
         component_of(workload): workload["spec"]["template"]["metadata"].get("annotations", {}).get(CONFIG_HASH, "")
         for workload in workloads
     }
-    staying = (pod for pod in observed.pods if not pod.leaving)
-    return (pod for pod in staying if pod.config_hash != wanted.get(pod.component, pod.config_hash))
+    return (pod for pod in _staying(observed) if pod.config_hash != wanted.get(pod.component, pod.config_hash))
+
+
+def _staying(observed: Observed) -> list[Pod]:
+    return [pod for pod in observed.pods if not pod.leaving]
 
 
 def _broker(system: Manifest, observed: Observed) -> Condition:

@@ -35,6 +35,17 @@ class Pod(NamedTuple):
         return found if isinstance(found, int) else None
 
     @property
+    def refusal(self) -> str:
+        """Why it did not take the manifest that it was given last."""
+        return str((self.configz or {}).get("problem", ""))
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The parts of the manifest that it will have in force only after a restart."""
+        found = (self.configz or {}).get("pending")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
+    @property
     def status(self) -> Mapping[str, Any]:
         """What its service says of itself."""
         found = (self.configz or {}).get("status")

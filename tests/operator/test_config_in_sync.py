@@ -1,0 +1,75 @@
+"""When the newest generation is in force: decided from what each pod says of itself."""
+
+from typing import Any
+
+import pytest
+
+from tests.operator.given import manifest
+from tradingmesh_operator.actions import Plan
+from tradingmesh_operator.conditions import Condition, conditions
+from tradingmesh_operator.observed import Observed, Pod
+
+
+def _pod(component: str = "risk-manager", hash_: str = "h1", *, leaving: bool = False, **configz: Any) -> Pod:
+    told = {"generation": 3, "problem": "", "pending": [], **configz}
+    return Pod(
+        f"demo-{component}-0",
+        component,
+        "Running",
+        ready=True,
+        leaving=leaving,
+        config_hash=hash_,
+        seen_config="",
+        configz=told,
+    )
+
+
+def _workload(component: str) -> dict[str, Any]:
+    template = {"metadata": {"annotations": {"tradingmesh.io/config-hash": "h1"}}}
+    labels = {"app.kubernetes.io/name": component}
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": f"demo-{component}", "labels": labels},
+        "spec": {"template": template},
+    }
+
+
+def _in_sync(*pods: Pod) -> Condition:
+    system = manifest()
+    system["metadata"] |= {"generation": 3, "namespace": "default"}
+    workloads = [_workload("risk-manager"), _workload("feature-engine")]
+    found = conditions(system, Observed(pods=pods), Plan(), (), workloads)
+    return next(condition for condition in found if condition.type == "ConfigInSync")
+
+
+@pytest.mark.parametrize(
+    ("pods", "status", "reason", "words"),
+    [
+        ((_pod(), _pod("feature-engine")), "True", "Acknowledged", "generation 3 is in force"),
+        ((_pod(), _pod("feature-engine", generation=2)), "False", "Pending", "by demo-feature-engine-0"),
+        ((_pod(generation=2), _pod("feature-engine")), "False", "Pending", "by demo-risk-manager-0"),
+        (
+            (_pod(problem="spec.riskLimits: no"),),
+            "False",
+            "ManifestRefused",
+            "demo-risk-manager-0: spec.riskLimits: no",
+        ),
+        (
+            (_pod(), _pod("feature-engine", "h0", generation=2, pending=["symbols"])),
+            "False",
+            "RollingOut",
+            "will restart",
+        ),
+        ((_pod(), _pod("feature-engine", generation=2, pending=["symbols"])), "False", "RestartNeeded", "(symbols)"),
+        ((_pod(), _pod("feature-engine", "h0", leaving=True, generation=2)), "True", "Acknowledged", "in force"),
+        ((_pod("feature-engine"),), "Unknown", "NoAnswer", "no risk manager answers"),
+        ((), "Unknown", "NoAnswer", "no risk manager answers"),
+    ],
+)
+def test_a_generation_is_in_force_where_every_pod_says_so(
+    pods: tuple[Pod, ...], status: str, reason: str, words: str
+) -> None:
+    """Who refuses it, who has not read it yet and who has to restart for it each get their own words."""
+    found = _in_sync(*pods)
+    assert (found.status, found.reason) == (status, reason)
+    assert words in found.message
