@@ -12,7 +12,14 @@ from tradingmesh.contract.fields import SYMBOL_MAX_BYTES, Spec
 from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, SIMULATOR_PORT, Channel, Component
 from tradingmesh.contract.parts import HOT_PARTS, channels_of, endpoint_key, parts_of
 from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, SymbolLimits, TradingState
-from tradingmesh.contract.system import API_VERSION, KIND, StrategySpec, TradingSystem, TradingSystemSpec
+from tradingmesh.contract.system import (
+    API_VERSION,
+    KIND,
+    AutoscalingSpec,
+    StrategySpec,
+    TradingSystem,
+    TradingSystemSpec,
+)
 
 __all__ = [
     "ADMIN_PORT",
@@ -24,6 +31,7 @@ __all__ = [
     "SIMULATOR_PORT",
     "SYMBOL_MAX_BYTES",
     "ApiCircuitBreakerSpec",
+    "AutoscalingSpec",
     "BrokerSpec",
     "Channel",
     "CircuitBreakerSpec",
