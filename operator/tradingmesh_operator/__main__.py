@@ -31,7 +31,9 @@ async def run(settings: Settings, stop: asyncio.Event, take_signals: Callable[[]
     """
     api = Api(login, timeout_s=settings.request_timeout_s, at_once=settings.requests_at_once)
     metrics, watching = Metrics(), asyncio.Event()
-    lease = Lease(api, Key(settings.namespace, settings.lease), settings.instance, settings.lease_duration_s)
+    # A connection of its own: the Lease must not wait behind the requests of a hundred systems.
+    lease_api = Api(login, timeout_s=settings.lease_duration_s / 4, at_once=1)
+    lease = Lease(lease_api, Key(settings.namespace, settings.lease), settings.instance, settings.lease_duration_s)
     metrics.leading.set_function(lambda: float(lease.held))
     controller = Controller(settings, api, metrics, lambda: lease.held)
 
@@ -59,6 +61,7 @@ async def run(settings: Settings, stop: asyncio.Event, take_signals: Callable[[]
             await lease.release()
     finally:
         await admin.cleanup()
+        await lease_api.close()
         await api.close()
 
 

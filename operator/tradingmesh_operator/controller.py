@@ -63,6 +63,7 @@ class Controller:
         self._turned_s = time.monotonic()
         self.wakes = Wakes()
         metrics.queue.set_function(lambda: len(self.wakes))
+        metrics.renders.set_function(lambda: self._renderer.rendered)
         metrics.systems.set_function(lambda: len(self._known))
 
     @property
@@ -133,9 +134,7 @@ class Controller:
         if "deletionTimestamp" in system["metadata"]:
             return Desired()
         try:
-            before = self._renderer.rendered
             manifests = await self._renderer.render(key, values_of(system, self._images))
-            self._metrics.renders.inc(self._renderer.rendered - before)
         except (RenderError, SpecError) as error:
             return Desired(problem=(error.reason, str(error)))
         return Desired(tuple(manifests))

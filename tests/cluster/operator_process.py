@@ -26,7 +26,7 @@ class OperatorProcess:
             "ADMIN_PORT": str(self._port),
             "IMAGE_TAG": "test",
             "NAMESPACE": "default",
-            "LEASE_DURATION_S": "6",
+            "LEASE_DURATION_S": "12",
             "DRAIN_TIMEOUT_S": "4",
             **told,
         }

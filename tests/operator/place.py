@@ -83,4 +83,4 @@ class Place:
         system = self.system(name)
         conditions = {one["type"]: one for one in system.get("status", {}).get("conditions", [])}
         told = conditions.get("Reconciled", {})
-        return told.get("status") == "True" and told.get("observedGeneration") == system["metadata"]["generation"]
+        return bool(told.get("status") == "True" and told["observedGeneration"] == system["metadata"]["generation"])

@@ -56,7 +56,7 @@ def test_what_is_edited_by_hand_is_put_right(place: Place) -> None:
     until(lambda: _is_right(place), "everything as it was", 20)
     assert time.monotonic() - began_s <= PUT_RIGHT_S
     assert "evil" not in json.dumps(place.get("deployment", "demo-signal-generator")["spec"])
-    assert "kubectl-" in until(lambda: place.events().get("PutRight"), "the Event")
+    assert "kubectl-" in until(lambda: place.events().get("PutRight", ""), "the Event")
 
 
 def _is_right(place: Place) -> bool:
@@ -77,7 +77,7 @@ def test_a_field_of_another_manager_is_taken_back_and_told(place: Place) -> None
     wrong = {**there, "spec": {"publishNotReadyAddresses": False}}
     place.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-", stdin=wrong)
     until(lambda: place.get("service", "demo-risk-manager")["spec"].get("publishNotReadyAddresses"), "our value")
-    assert "somebody" in until(lambda: place.events().get("PutRight"), "the Event")
+    assert "somebody" in until(lambda: place.events().get("PutRight", ""), "the Event")
 
 
 def test_fields_that_others_add_are_left_alone(place: Place, operator: OperatorProcess) -> None:

@@ -22,7 +22,6 @@ from tradingmesh_operator.crd.shapes import (
     Schema,
     bounded_duration,
     exact,
-    exact_or_word,
     int_or_text,
     keys_rule,
 )
@@ -103,7 +102,7 @@ def _union(branches: list[tuple[Any, list[Any]]]) -> Schema:
     kinds = {annotation: _bounds(metadata) for annotation, metadata in branches}
     words = [word for annotation in kinds if get_origin(annotation) is Literal for word in get_args(annotation)]
     if Decimal in kinds and words:
-        return exact_or_word(kinds[Decimal], words)
+        return exact(kinds[Decimal], words)
     if set(kinds) == {int, str}:
         return int_or_text({**kinds[str], "minimum": -fields.WHOLE_MAX, "maximum": fields.WHOLE_MAX})
     raise TypeError(f"no schema for one of {', '.join(map(str, kinds))}")

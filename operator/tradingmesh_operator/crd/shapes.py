@@ -1,5 +1,6 @@
 """The schemas of the values that Kubernetes has no type of its own for: exact numbers, durations, amounts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tradingmesh.contract import fields
@@ -8,10 +9,8 @@ from tradingmesh_operator.crd.rule import Rule
 Schema = dict[str, Any]
 
 _EXACT = fields.EXACT_PATTERN.removeprefix("^").removesuffix("$")
-_POSITIVE = "[0-9]{0,17}[1-9][0-9]{0,17}([.][0-9]{1,9})?|[0-9]{1,18}[.][0-9]{0,8}[1-9][0-9]{0,8}"
-_EXACT_MAX_LENGTH = 29
-_WHOLE_EXACT_MAX = 10**18 - 1
-AMOUNT_BOUNDS = {"minimum": 0, "maximum": _WHOLE_EXACT_MAX}
+_EXACT_MAX_LENGTH = 26
+AMOUNT_BOUNDS = {"minimum": 0, "maximum": fields.EXACT_MAX}
 
 
 def int_or_text(bounds: Schema) -> Schema:
@@ -19,31 +18,22 @@ def int_or_text(bounds: Schema) -> Schema:
     return {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}], **bounds}
 
 
-def exact(bounds: Schema) -> Schema:
-    """A number that is never a float: whole, or in quotes."""
-    return _exact("", bounds)
-
-
-def exact_or_word(bounds: Schema, words: list[str]) -> Schema:
-    """The same, or one of some words."""
-    return _exact("".join(f"{word}|" for word in words), bounds)
-
-
-def _exact(words: str, bounds: Schema) -> Schema:
-    low = bounds.get("minimum")
-    number = _EXACT if low is None else _POSITIVE if bounds.get("exclusiveMinimum") else _EXACT.removeprefix("-?")
-    limits = {
-        "pattern": f"^({words}{number})$",
-        "maxLength": _EXACT_MAX_LENGTH,
-        "minimum": -_WHOLE_EXACT_MAX if low is None else 1 if bounds.get("exclusiveMinimum") else low,
-        "maximum": bounds.get("maximum", _WHOLE_EXACT_MAX),
-    }
-    schema = int_or_text(limits)
+def exact(bounds: Schema, words: Sequence[str] = ()) -> Schema:
+    """A number that is never a float: whole, or in quotes; or one of some words."""
+    limits: Schema = {"minimum": -fields.EXACT_MAX, "maximum": fields.EXACT_MAX, **bounds}
+    above = limits.pop("exclusiveMinimum", False)
+    if above:
+        limits["minimum"] += 1
+    limits |= {"pattern": f"^({'|'.join([*words, _EXACT])})$", "maxLength": _EXACT_MAX_LENGTH}
+    word = "".join(f"self == '{one}' || " for one in words)
+    rules = []
+    if "minimum" in bounds:
+        sign, told = (">", "above") if above else (">=", "at least")
+        rules.append(Rule(f"{word}double(self) {sign} {bounds['minimum']}.0", f"must be {told} {bounds['minimum']}"))
     if "maximum" in bounds:
-        most = bounds["maximum"]
-        rule = Rule(f"quantity(string(self)).compareTo(quantity('{most}')) <= 0", f"must be at most {most}")
-        schema["x-kubernetes-validations"] = [rule.said()]
-    return schema
+        rules.append(Rule(f"{word}double(self) <= {bounds['maximum']}.0", f"must be at most {bounds['maximum']}"))
+    schema = int_or_text(limits)
+    return {**schema, "x-kubernetes-validations": [rule.said() for rule in rules]} if rules else schema
 
 
 def bounded_duration(bounds: Schema) -> Schema:
