@@ -1,6 +1,6 @@
 """What the tests of the operator share: an API server that knows TradingSystems, and a way to hand it manifests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import kubernetes
@@ -26,7 +26,8 @@ def tradingsystems(api_server: ApiServer) -> ApiServer:
 @pytest.fixture(scope="session")
 def api_client(api_server: ApiServer) -> Iterator[client.ApiClient]:
     """An administrator's connection to the API server."""
-    with kubernetes.config.new_client_from_config(str(api_server.kubeconfig)) as found:
+    load: Callable[[str], client.ApiClient] = kubernetes.config.new_client_from_config
+    with load(str(api_server.kubeconfig)) as found:
         yield found
 
 

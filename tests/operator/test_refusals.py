@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes import client
 
-from tests.cluster.api_server import ApiServer
 from tests.operator.given import ABSENT, LIVE, PAPER, manifest
 from tests.operator.verdicts import of_models, of_server
 
@@ -24,19 +24,19 @@ def test_there_are_many() -> None:
 
 
 @pytest.mark.parametrize("wrong", REFUSED)
-def test_both_refuse_it_and_name_the_field(tradingsystems: ApiServer, wrong: str) -> None:
+def test_both_refuse_it_and_name_the_field(trading_systems: client.CustomObjectsApi, wrong: str) -> None:
     """Neither takes what the other refuses; each says where it is wrong."""
     case = REFUSED[wrong]
     absent = {case["without"]: ABSENT} if "without" in case else {}
     tried = manifest({**LIKE[case.get("like", "simulated")], **case.get("with", {}), **absent})
-    assert case["field"] in of_server(tradingsystems, tried)
+    assert case["field"] in of_server(trading_systems, tried)
     assert case["said"] in of_models(tried)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_that_children_could_not_have_is_refused(tradingsystems: ApiServer, name: str) -> None:
+def test_a_name_that_children_could_not_have_is_refused(trading_systems: client.CustomObjectsApi, name: str) -> None:
     """Services begin with a letter, and what is called after the system must still fit."""
-    assert "metadata.name" in of_server(tradingsystems, manifest(name=name))
+    assert "metadata.name" in of_server(trading_systems, manifest(name=name))
     assert "metadata.name" in of_models(manifest(name=name))
 
 
@@ -48,15 +48,15 @@ def test_a_name_that_children_could_not_have_is_refused(tradingsystems: ApiServe
     ],
 )
 def test_what_only_one_machine_can_do_is_refused(
-    tradingsystems: ApiServer, changes: dict[str, Any], field: str
+    trading_systems: client.CustomObjectsApi, changes: dict[str, Any], field: str
 ) -> None:
     """In a cluster keys come from a Secret, and pods share no folder; `tradingmesh up` takes both."""
-    assert field in of_server(tradingsystems, manifest(changes))
+    assert field in of_server(trading_systems, manifest(changes))
     assert of_models(manifest(changes)) == ""
 
 
 @pytest.mark.parametrize("changes", [{}, LIVE, PAPER])
-def test_what_is_right_is_taken(tradingsystems: ApiServer, changes: Change) -> None:
+def test_what_is_right_is_taken(trading_systems: client.CustomObjectsApi, changes: Change) -> None:
     """What every other manifest here differs from by one thing."""
-    assert of_server(tradingsystems, manifest(changes)) == ""
+    assert of_server(trading_systems, manifest(changes)) == ""
     assert of_models(manifest(changes)) == ""

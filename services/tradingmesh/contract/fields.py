@@ -16,8 +16,9 @@ SYMBOL_MAX_BYTES = 8
 SYMBOL_PATTERN = rf"^[A-Z0-9./]{{1,{SYMBOL_MAX_BYTES}}}$"
 SYMBOLS_MAX = 1_000
 
-EXACT_PATTERN = r"^-?[0-9]{1,18}([.][0-9]{1,9})?$"
-"""Money, quantities and rates: what 64 bits of billionths hold, which is all that Kubernetes compares exactly."""
+EXACT_MAX = 10**15 - 1
+EXACT_PATTERN = r"^-?[0-9]{1,15}([.][0-9]{1,9})?$"
+"""Money, quantities and rates: Kubernetes compares no finer ones, and no larger ones exactly."""
 
 DURATION_PATTERN = (
     r"^([0-9]{1,9}ms|[0-9]{1,6}([.][0-9]{1,3})?s|[0-9]{1,4}([.][0-9]{1,3})?m|[0-9]{1,2}([.][0-9]{1,3})?h)$"

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from tradingmesh.contract.fields import ObjectName, Spec, Text, Whole, amount
 
 Quantity = Annotated[
-    str, BeforeValidator(amount), Field(pattern=r"^[0-9]{1,18}([.][0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=24)
+    str, BeforeValidator(amount), Field(pattern=r"^[0-9]{1,15}([.][0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=24)
 ]
 """An amount of a resource as Kubernetes writes it: `500m`, `2`, `1Gi`."""
 LabelKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?$", max_length=316)]
