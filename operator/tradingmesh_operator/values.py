@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from tradingmesh.contract import TradingState, TradingSystem
+from tradingmesh.contract import TradingSystem
 from tradingmesh_operator.errors import SpecError
 from tradingmesh_operator.objects import Manifest
 
@@ -30,8 +30,8 @@ def parsed(system: Manifest) -> TradingSystem:
         raise SpecError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
-def values_of(system: Manifest, images: Images, trading: TradingState | None = None) -> Values:
-    """What the umbrella chart is rendered with; `trading` takes the place of the spec's. Raises `SpecError`.
+def values_of(system: Manifest, images: Images) -> Values:
+    """What the umbrella chart is rendered with. Raises `SpecError`.
 
     Of the spec only what is no default goes in: a definition that fills in more of them than before restarts nobody.
     """
@@ -39,8 +39,6 @@ def values_of(system: Manifest, images: Images, trading: TradingState | None = N
     metadata = system["metadata"]
     spec = _told(system["spec"], model.spec)
     components = spec.pop("components", {})
-    if trading is not None:
-        spec["trading"] = trading.value
     return {
         "global": {
             "system": {"name": metadata["name"], "generation": metadata.get("generation", 0), "spec": spec},

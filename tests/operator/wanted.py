@@ -95,8 +95,20 @@ def _made(text: str) -> Children:
 
 def pod(component: str, **facts: Any) -> Pod:
     """A pod that runs and answers."""
-    told: dict[str, Any] = {"phase": "Running", "ready": True, "leaving": False, "config_hash": "", "seen_config": ""}
+    told = {
+        "phase": "Running",
+        "ready": True,
+        "leaving": False,
+        "seen_config": "",
+        "config_hash": _config_hash(component),
+    }
     return Pod(name=f"demo-{component}-0", component=component, **{**told, **facts})
+
+
+def _config_hash(component: str) -> str:
+    workloads = (one for one in desired(system()).manifests if one["kind"] in ("Deployment", "StatefulSet"))
+    mine = next(one for one in workloads if one["metadata"]["name"] == f"demo-{component}")
+    return str(mine["spec"]["template"]["metadata"]["annotations"]["tradingmesh.io/config-hash"])
 
 
 def risk_manager(generation: int = 1, **status: Any) -> Pod:

@@ -48,6 +48,8 @@ def _property(model: type[BaseModel], name: str, field: FieldInfo, default: Any)
     schema = _value(field.annotation, list(field.metadata), None if default is _NO_DEFAULT else default)
     if field.description:
         schema["description"] = _text(field.description)
+    if field.description and "x-kubernetes-int-or-string" in schema:
+        schema["description"] += " A whole number, or one in quotes."
     extra = field.json_schema_extra
     if isinstance(extra, dict):
         schema.update(extra)
