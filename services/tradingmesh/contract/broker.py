@@ -19,13 +19,18 @@ class Mode(StrEnum):
     LIVE = "live"
 
 
-class SecretRef(Spec):
-    """A Kubernetes secret, by name and optional key."""
+class SecretName(Spec):
+    """A Kubernetes secret."""
 
     name: ObjectName
     """In the namespace of the TradingSystem."""
-    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] | None = None
-    """Which of its values; unset, the one that is usual for what it is needed for."""
+
+
+class UrlSecretRef(SecretName):
+    """A URL in a Kubernetes secret."""
+
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] = "url"
+    """Under which name the secret has it."""
 
 
 Url = Annotated[
@@ -60,7 +65,7 @@ class BrokerSpec(Spec):
 
     kind: Literal["simulator", "alpaca"] = "simulator"
     """Who executes; it goes with the mode and cannot be changed."""
-    credentials_secret_ref: SecretRef | None = None
+    credentials_secret_ref: SecretName | None = None
     """The secret with APCA_API_KEY_ID and APCA_API_SECRET_KEY; on one machine they are in the environment."""
     feed: Literal["iex", "sip", "delayed_sip"] = "iex"
     """Which of Alpaca's market data streams is heard: iex is free, sip needs a subscription."""

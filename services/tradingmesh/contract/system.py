@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from tradingmesh.contract.broker import BrokerSpec, Mode, SecretRef
+from tradingmesh.contract.broker import BrokerSpec, Mode, UrlSecretRef
 from tradingmesh.contract.endpoints import EndpointsSpec
 from tradingmesh.contract.fields import WHOLE_MAX, DurationMs, Exact, Flag, Spec, Symbols, Text, Whole
 from tradingmesh.contract.names import Component
@@ -83,8 +83,8 @@ class FillProcessorsSpec(Spec):
 class PostgresSpec(Spec):
     """A PostgreSQL that keeps the risk manager's journal."""
 
-    url_secret_ref: SecretRef
-    """The secret with the URL; its key is `url` unless said otherwise."""
+    url_secret_ref: UrlSecretRef
+    """The secret with the URL."""
 
 
 class PersistenceSpec(Spec):
