@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-operator crd charts chaos lint format lock bench clean
+.PHONY: help demo test test-operator crd charts images chaos lint format lock bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -36,6 +36,22 @@ charts: $(STAMP)  ## write what is generated in the charts, their READMEs and go
 	@$(BIN)/python -m tradingmesh_operator.charts --helm-docs $$($(BIN)/python tests/cluster/build_tools.py helm-docs)
 	@UPDATE_GOLDENS=1 $(BIN)/python -m pytest -q tests/charts/test_chart_goldens.py
 
+IMAGE_PREFIX ?= tradingmesh
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+BASE ?= python:3.12-slim
+HELM_IMAGE ?= alpine/helm:3.18.4
+BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
+BUILD_FLAGS ?=
+IMAGES := $(filter-out build,$(shell sed 's/:.*//' requirements/images.txt))
+
+images: $(addprefix image-,$(IMAGES))  ## an image a component, and the operator's; IMAGE_PREFIX, TAG, BASE, HELM_IMAGE, BUILDER say how
+
+image-%:
+	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to make images"; exit 1; }
+	$(BUILDER) build $(BUILD_FLAGS) --target $(if $(filter operator,$*),operator,component) --build-arg IMAGE=$* \
+		--build-arg BASE=$(BASE) --build-arg HELM=$(HELM_IMAGE) --build-arg VERSION=$(TAG) \
+		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) --tag $(IMAGE_PREFIX)/$*:$(TAG) .
+
 chaos: $(STAMP)  ## break everything on purpose, at full length; SEED=n repeats a run
 	@$(BIN)/python -m pytest tests/chaos tests/simulation --full $(if $(SEED),--seed $(SEED))
 
@@ -52,9 +68,11 @@ format: $(STAMP)  ## rewrite the code as ruff would have it
 bench: $(STAMP)  ## every benchmark, each figure beside its yardstick
 	@$(BIN)/tradingmesh bench all
 
-lock:  ## resolve requirements/in.txt anew (needs uv)
+lock: $(STAMP)  ## resolve requirements/in.txt anew (needs uv), and which part of it each image gets
 	uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes requirements/in.txt -o requirements/lock.txt
 	uv pip compile --quiet --no-header --no-deps --universal --python-version 3.11 --generate-hashes requirements/openapi.txt >> requirements/lock.txt
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
+	$(BIN)/python requirements/images.py
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info services/*.egg-info operator/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var
