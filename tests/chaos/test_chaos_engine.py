@@ -118,6 +118,7 @@ def test_an_engine_that_is_killed_loses_nothing(mesh: Any, full: bool) -> None: 
         mesh.wait(lambda: not mesh.runs(ENGINE), 60.0)
     del mesh.prelude[ENGINE]
     mesh.start(ENGINE)
+    mesh.wait(lambda: own_orders(mesh), 60.0)  # the lives before may have died before their first order
     end_well(mesh)
 
 

@@ -346,5 +346,7 @@ def test_nothing_is_ordered_without_approval(trial: Trial, full: bool) -> None: 
     trial.mesh.settle()
     approved, orders = trial.meddler.approved, trial.orders()
     seconds = {name for name in approved if stage_of(name) is Stage.ORDER}
-    assert orders == seconds, [trial.refusals.reasons.get(name) for name in seconds - orders]
+    assert orders <= seconds
+    late = [trial.refusals.reasons[name] for name in seconds - orders]  # approved, but heard after its time
+    assert all(reason.startswith("risk-check-timeout") for reason in late), late
     assert all(f"{name.removeprefix('tm-').rpartition('-e')[0]}/signal" in approved for name in orders)

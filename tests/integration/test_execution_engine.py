@@ -26,7 +26,7 @@ from tradingmesh.runtime.component import Context
 from tradingmesh.testing.execution_peers import TRACE, ExecutionPeers
 from tradingmesh.testing.recording_broker import RecordingBroker
 
-FAST = {"endpoints": {"riskCheck": {"timeout": "150ms"}, "fills": {"redeliverAfter": "80ms"}}}
+FAST = {"endpoints": {"riskCheck": {"timeout": "400ms"}, "fills": {"redeliverAfter": "80ms"}}}
 MakeContext = Callable[..., Context]
 
 
@@ -173,7 +173,7 @@ def test_no_answer_is_a_refusal_and_a_late_one_is_none(mesh: Mesh) -> None:
     request = mesh.request()
     began_s = time.monotonic()
     mesh.run_until(lambda: mesh.figure("risk_timeouts"))
-    assert time.monotonic() - began_s < 0.15 + 0.05 + 0.1  # the wait, its slack, and a slow machine's
+    assert time.monotonic() - began_s < 0.4 + 0.05 + 0.3  # the wait, its slack, and a slow machine's
     mesh.answer(request)
     mesh.run_until(lambda: mesh.figure("risk_answers_late"))
     mesh.signal(2)

@@ -29,7 +29,7 @@ from tradingmesh.testing.execution_peers import ExecutionPeers
 from tradingmesh.testing.recording_broker import RecordingBroker
 from tradingmesh.wire.messages import POISON_REPORT, REPORT
 
-FAST = {"endpoints": {"riskCheck": {"timeout": "150ms"}, "fills": {"redeliverAfter": "80ms"}}}
+FAST = {"endpoints": {"riskCheck": {"timeout": "5s"}, "fills": {"redeliverAfter": "80ms"}}}
 MakeContext = Callable[..., Context]
 
 

@@ -71,7 +71,7 @@ def test_an_error_after_acting_leaves_an_order(client: TradingClient, broker: An
 def test_a_reset_is_a_reset(client: TradingClient, broker: Any, acted: bool) -> None:  # noqa: FBT001 - both ways
     """No answer at all: whether the order is there cannot be told from it. Other requests pass."""
     broker.inject(REST | {"what": "reset", "acted": acted})
-    with pytest.raises(requests.ConnectionError, match="reset by peer"):
+    with pytest.raises(requests.ConnectionError, match=r"reset by peer|closed connection without response"):
         buy(client)
     assert broker.taken == acted
     client.get_account()

@@ -83,8 +83,8 @@ def test_json_is_for_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "measure", measure)
     done = CliRunner().invoke(app, ["bench", "all", "--json"])
     assert done.exit_code == 0
-    assert json.loads(done.stdout) == [msgspec.to_builtins(REPORT)] * 5
-    assert asked == ["wire", "pubsub", "riskcheck", "tick-to-order", "replay"]
+    assert json.loads(done.stdout) == [msgspec.to_builtins(REPORT)] * 6
+    assert asked == ["wire", "pubsub", "riskcheck", "tick-to-order", "fills", "replay"]
 
 
 def test_people_get_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
