@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 TOKEN = "token"
+WRITES = ("commit", "flush")
+SLOW_CHANCE = 0.1
+SLOW_NS = 8 * MS
 Build = Callable[[Context], Service]
 
 
@@ -125,6 +128,7 @@ class Process:
         self.threads: list[VirtualThread] = []
         self.fuse = 0
         self.lives = 0
+        self._begins = False
         self._dying = False
         self._build = build
         self._sockets: VirtualSockets | None = None
@@ -135,13 +139,20 @@ class Process:
         return self.service is not None
 
     def step(self, what: str) -> None:
-        """Something is about to leave the process, or has just left it."""
+        """Something is about to leave the process, or has just left it. A disk takes its time at that."""
+        if what in WRITES and self.world.trouble and self.loop is not None and self.world.random.random() < SLOW_CHANCE:
+            self._wait_for_disk(self.loop)
         if self.fuse:
             self.fuse -= 1
             if not self.fuse:
                 self.world.tell(self.name, "killed at a step", what)
                 self._dying = True
                 raise Killed
+
+    def _wait_for_disk(self, loop: VirtualLoop) -> None:
+        starting = Process.starting
+        loop.block(int(self.world.random.expovariate(1 / SLOW_NS)))
+        Process.starting = starting  # others may have started meanwhile
 
     def guard(self, act: Callable[[], object]) -> bool:
         """Does it as the process: an end in the middle of it is the end of the process. Whether it still lives."""
@@ -169,8 +180,9 @@ class Process:
 
     def start(self) -> None:
         """Begins a life."""
-        if self.alive:
+        if self.alive or self._begins:
             return
+        self._begins = True
         self.lives += 1
         self.world.tell(self.name, "starts")
         Process.starting = self
@@ -181,12 +193,13 @@ class Process:
             if self.component is Component.RISK_MANAGER:  # nobody else takes anything while it runs
                 context.loop.every(LOOK_EVERY_S, context.manifest.look)
             self.world.watch.on_start(self)
+        self._begins = False
 
     def kill(self) -> None:
         """Ends it between two turns."""
         if self.alive:
             self.world.tell(self.name, "killed")
-            self._end(between_turns=True)
+            self._end(between_turns=self.loop is not None and not self.loop.busy)
 
     def stop(self) -> None:
         """Ends it as SIGTERM does: it drains first."""

@@ -19,8 +19,8 @@ class Killed(BaseException):
 class VirtualLoop:
     """The loop of one process. `guard(turn)` is called for each turn, so that whoever runs the process sees its end.
 
-    A turn takes no time. It comes `latency()` ns after there is something to do, never twice at once. Timers are no
-    finer than `least_s`: a simulation need not look fifty times a second for what is late.
+    A turn takes no time, unless it is told to `block`. It comes `latency()` ns after there is something to do, never
+    twice at once. Timers are no finer than `least_s`: a simulation need not look fifty times a second for what is late.
     """
 
     def __init__(
@@ -74,6 +74,11 @@ class VirtualLoop:
         self._calls.append(handler)
         self.wake()
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is in the middle of a turn, which waits."""
+        return self._nested
+
     def stop(self) -> None:
         """No turn comes any more."""
         self.dead = True
@@ -95,12 +100,19 @@ class VirtualLoop:
         """Waits for something to do, for at most `wait_ms` in which the rest of the world goes on, and does it."""
         if wait_ms and not self._has_work():
             until_ns = self._time.now_ns + wait_ms * 1_000_000
-            nested, self._nested = self._nested, True
-            self._time.run_until(min([until_ns, *(due_ns for due_ns, *_ in self._timers[:1])]), self._disturbed)
-            self._nested = nested
-            if self.dead:
-                raise Killed
+            self._let_others(min([until_ns, *(due_ns for due_ns, *_ in self._timers[:1])]), self._disturbed)
         self._turn()
+
+    def block(self, for_ns: int) -> None:
+        """A turn takes time after all, as where it waits for a disk: the rest of the world goes on meanwhile."""
+        self._let_others(self._time.now_ns + for_ns, lambda: self.dead)
+
+    def _let_others(self, until_ns: int, done: Callable[[], object]) -> None:
+        nested, self._nested = self._nested, True
+        self._time.run_until(until_ns, done)
+        self._nested = nested
+        if self.dead:
+            raise Killed
 
     def _time_for(self, interval_s: float, handler: Handler, *, again: bool) -> None:
         interval_ns = int(max(interval_s, self.least_s) * _NS)
