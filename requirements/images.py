@@ -27,7 +27,10 @@ def pinned(lock: str) -> dict[str, str]:
 
 
 def written(lock: str, project: str) -> str:
-    """What images.txt says, and first what builds the program. Packages that one of `PYTHONS` needs are in it; the lock's own markers tell which."""
+    """What images.txt says, and first what builds the program.
+
+    Packages that one of `PYTHONS` needs are in it; the lock's own markers tell which.
+    """
     told = tomllib.loads(project)
     base, extras = told["project"]["dependencies"], told["project"]["optional-dependencies"]
     there = pinned(lock)

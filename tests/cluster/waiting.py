@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], what: str, within_s: float = 30.0) -> T:
-    """The first true answer of `condition`, asked ten times a second. Raises `AssertionError` saying what did not come."""
+    """The first true answer of `condition`, asked ten times a second; an `AssertionError` says what did not come."""
     deadline_s = time.monotonic() + within_s
     while not (found := condition()):
         assert time.monotonic() < deadline_s, f"not within {within_s:g} s: {what}"

@@ -11,11 +11,13 @@ from tradingmesh.runtime.settings import parse_manifest
 
 def of_server(api: client.CustomObjectsApi, content: dict[str, Any]) -> str:
     """Why the API server refuses a manifest; empty where it would take it. As kubectl asks it, it is strict."""
-    place = (*content["apiVersion"].split("/"), "default", "tradingsystems")
+    group, version = content["apiVersion"].split("/")
     try:
-        api.create_namespaced_custom_object(*place, content, dry_run="All", field_validation="Strict")
+        api.create_namespaced_custom_object(
+            group, version, "default", "tradingsystems", content, dry_run="All", field_validation="Strict"
+        )
     except client.ApiException as error:
-        return str(json.loads(error.body)["message"])
+        return str(json.loads(error.body or "{}")["message"])
     return ""
 
 
