@@ -84,8 +84,8 @@ def clock(world: "World") -> None:
 
 
 def halt(world: "World") -> None:
-    """A person halts, reduces or resumes."""
-    world.person.command(world.random.choice(["halt", "reduce", "resume", "resume"]))
+    """A person halts, reduces, resumes, closes all positions or the breaker."""
+    world.person.command(world.random.choice(["halt", "reduce", "resume", "resume", "flatten", "reset-breaker"]))
 
 
 def limits(world: "World") -> None:
@@ -112,6 +112,14 @@ def manual(world: "World") -> None:
         world.tell("manual", error)
 
 
+def power(world: "World") -> None:
+    """The machine loses its power: every process ends, and of the disks only what was synced is left."""
+    world.tell("world", "loses its power")
+    for process in world.processes.values():
+        process.kill()
+        process.lose_power()
+
+
 def disk(world: "World") -> None:
     """A process's disk is full for a while."""
     process = world.processes[world.random.choice(["risk-manager", "execution-engine"])]
@@ -127,5 +135,5 @@ def prices(world: "World") -> None:
 
 FAULTS: dict[str, Callable[["World"], None]] = {
     fault.__name__: fault
-    for fault in (kill, restart, freeze, cut, stall, stream, outage, clock, halt, limits, manual, disk, prices)
+    for fault in (kill, restart, freeze, cut, stall, stream, outage, clock, halt, limits, manual, disk, power, prices)
 }

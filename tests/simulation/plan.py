@@ -24,6 +24,7 @@ FAULTS = (
     "manual",
     "disk",
     "prices",
+    "power",
 )
 
 CHANCES = {"kill": 0.7}

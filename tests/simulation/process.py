@@ -213,6 +213,12 @@ class Process:
         """Whether its disk takes nothing."""
         return any(disk.full for disk in self._disks())
 
+    def lose_power(self) -> None:
+        """What was not synced is gone, and what comes back is not what it was."""
+        for disk in self.journals.values():
+            if disk.cut_power():
+                self.world.watch.forget(self)
+
     def let_go(self) -> None:
         """The world is over: threads go back to where they are taken from, and files are closed."""
         self._end_threads()

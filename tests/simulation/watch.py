@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 GRACE_NS = 200 * MS
 LOOK_NS = 100 * MS
 MANUAL = "manual-"
+FLATTEN = "flatten-"
+"""Part of the names of orders that close positions: they may go while trading is halted."""
 
 
 def signal_of(client_order_id: str) -> str:
@@ -47,7 +49,8 @@ class Watch:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._approved: set[str] = set()
-        self._manual_orders = False
+        self._limits_bind = True
+        self._forgiven: set[str] = set()
         self._ordered: dict[str, str] = {}
         self._down_since_ns: int | None = 0
         self._connection = 0
@@ -64,7 +67,7 @@ class Watch:
         """The broker took an order."""
         client = order.client_order_id
         if client.startswith(MANUAL):
-            self._manual_orders = True
+            self._limits_bind = False
             return
         signal = signal_of(client)
         if client not in self._approved:
@@ -80,7 +83,7 @@ class Watch:
         sign = 1 if order.side == "buy" else -1
         held = sign * broker.positions.get(order.symbol, 0)
         working = sum(o.open_quantity for o in broker.working() if (o.symbol, o.side) == (order.symbol, order.side))
-        if held + working > self.position_limit and held + working > 0 and not self._manual_orders:
+        if held + working > self.position_limit and held + working > 0 and self._limits_bind:
             figures = f"{order.symbol}: {held} held and {working} working to {order.side}, limit {self.position_limit}"
             self._world.violation("over the position limit", figures)
 
@@ -119,7 +122,7 @@ class Watch:
         if not isinstance(response.result, Approved):
             return
         self._approved.add(response.request_id)
-        if self.halted:
+        if self.halted and FLATTEN not in response.request_id:
             self._world.violation("approved while halted", response.request_id)
 
     def on_end(self, process: "Process", *, between_turns: bool) -> None:
@@ -141,6 +144,13 @@ class Watch:
         self._picture = None
         self.check_covered()
 
+    def forget(self, process: "Process") -> None:
+        """A process lost its power, and with it something that it had decided: approvals wait for no disk (0050)."""
+        if process.component is Component.RISK_MANAGER:
+            self._picture = None
+            self._limits_bind = False
+            self._forgiven |= self._approved
+
     def look_again_and_again(self) -> None:
         """What no single event would show."""
         self.check_covered()
@@ -152,7 +162,7 @@ class Watch:
         if manager is None:
             return
         for order in self._world.broker.working():
-            if order.client_order_id.startswith(MANUAL):
+            if order.client_order_id.startswith(MANUAL) or order.client_order_id in self._forgiven:
                 continue
             found = manager._core.state.reservations.get(reservation_id(signal_of(order.client_order_id)))
             if found is None or found.open_e9 < order.open_quantity * 10**9:

@@ -19,9 +19,11 @@ class MemoryDisk:
         self.synced = 0
         self.full = False
 
-    def cut_power(self) -> None:
-        """Only what was committed is left."""
+    def cut_power(self) -> int:
+        """Only what was committed is left. How many entries are gone."""
+        lost = len(self.entries) - self.synced
         del self.entries[self.synced :]
+        return lost
 
 
 class MemoryJournal:
