@@ -53,8 +53,10 @@ def _error_of(content: Any) -> str:
         ),
         (
             {"broker": {"simulator": {"speed": "fast"}}},
-            "spec.broker.simulator.speed: must be an exact number such as 250000 or \"0.005\", "
-            "or must be 'max' (got 'fast')",
+            (
+                'spec.broker.simulator.speed: must be an exact number such as 250000 or "0.005", '
+                "or must be 'max' (got 'fast')"
+            ),
         ),
         (
             {"broker": {"retry": {"initial": "3s", "max": "1s"}}},
