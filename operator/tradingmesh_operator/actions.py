@@ -39,7 +39,13 @@ class SetFinalizer(NamedTuple):
     held: bool
 
 
-Action = Apply | Delete | Touch | MakeToken | SetFinalizer
+class Scale(NamedTuple):
+    """Ask for another number of fill processors, as `kubectl scale` does."""
+
+    replicas: int
+
+
+Action = Apply | Delete | Touch | MakeToken | SetFinalizer | Scale
 
 
 class Notice(NamedTuple):

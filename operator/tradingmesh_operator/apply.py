@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import groupby
 
-from tradingmesh_operator.actions import Action, Apply, Delete, MakeToken, Notice, Plan, SetFinalizer, Touch
+from tradingmesh_operator.actions import Action, Apply, Delete, MakeToken, Notice, Plan, Scale, SetFinalizer, Touch
 from tradingmesh_operator.api import Api
 from tradingmesh_operator.differences import Difference, differences
 from tradingmesh_operator.errors import ApiError, OperatorError
@@ -109,6 +109,12 @@ class Writer:
                 await self._touch(namespace, pod, manifest_hash)
             case MakeToken(manifest):
                 await self._make_token(manifest)
+            case Scale(replicas):
+                self._count("scale", SYSTEMS)
+                # The version makes it fail where somebody else has scaled since it was read.
+                seen = {"resourceVersion": system["metadata"]["resourceVersion"]}
+                spec = {"fillProcessors": {"replicas": replicas}}
+                await self._api.merge(SYSTEMS, namespace, name, {"metadata": seen, "spec": spec})
             case SetFinalizer(held):
                 self._count("finalizer", SYSTEMS)
                 others = [other for other in system["metadata"].get("finalizers", []) if other != FINALIZER]

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tradingmesh.contract import AutoscalingSpec
 from tradingmesh_operator.actions import Desired, Notice, Plan
 from tradingmesh_operator.api import Api
 from tradingmesh_operator.apply import Writer
+from tradingmesh_operator.autoscaling import Sample, keep
 from tradingmesh_operator.claims import Claims
 from tradingmesh_operator.errors import ApiError, OperatorError, RenderError, SpecError
 from tradingmesh_operator.metrics import Metrics
@@ -59,6 +61,7 @@ class Controller:
         self._images = Images(settings.image_repository, settings.image_tag, *pulled)
         self._claims = Claims()
         self._failures: dict[Key, int] = {}
+        self._backlogs: dict[Key, tuple[Sample, ...]] = {}
         self._known: set[Key] = set()
         self._turned_s = time.monotonic()
         self.wakes = Wakes()
@@ -124,6 +127,8 @@ class Controller:
         self._known.add(key)
         now = self._now()
         desired, observed = await asyncio.gather(self._desired(key, system), self._observe(key, system))
+        if desired.problem is None:
+            observed = self._remembering(key, system, observed, now)
         plan = reconcile(system, desired, observed, now, drain_timeout_s=self._settings.drain_timeout_s)
         problems, taken = await self._writer.carry_out(system, plan)
         status = status_of(system, observed, plan, problems, now)
@@ -144,6 +149,16 @@ class Controller:
         rival = self._claims.claim(key, account, system["metadata"].get("creationTimestamp", ""))
         found: Observed = observed._replace(accepted=self._writer.accepted(key), rival=str(rival) if rival else "")
         return found
+
+    def _remembering(self, key: Key, system: Manifest, observed: Observed, now: datetime) -> Observed:
+        """With the backlogs told before: after a restart of the operator nobody is taken away for a whole window."""
+        told = system["spec"].get("fillProcessors", {}).get("autoscaling")
+        if told is None:
+            return observed
+        fresh = () if observed.backlog is None else (Sample(now, observed.backlog),)
+        kept = keep((*self._backlogs.get(key, ()), *fresh), now, AutoscalingSpec.of_manifest(told))
+        self._backlogs[key] = kept
+        return observed._replace(backlogs=kept)
 
     async def _write_down(self, system: Manifest, status: Status, notices: list[Notice], now: datetime) -> None:
         """The status is written always, also after a failure; but not where nothing changed."""
@@ -172,6 +187,7 @@ class Controller:
             self.wakes.wake(waiting)
         self._known.discard(key)
         self._failures.pop(key, None)
+        self._backlogs.pop(key, None)
         self._renderer.forget(key)
         self._writer.forget(key)
         self.wakes.forget(key)

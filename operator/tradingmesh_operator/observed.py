@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tradingmesh.contract import Component
+from tradingmesh_operator.autoscaling import Sample
 from tradingmesh_operator.differences import Difference
 from tradingmesh_operator.objects import CONFIG_HASH, NAME, SEEN_CONFIG, Manifest, Reference
 
@@ -65,8 +67,17 @@ class Observed(NamedTuple):
     """Deployments whose replicas an autoscaler sets."""
     accepted: Mapping[Reference, tuple[Difference, ...]] = {}
     """What the server made of what was applied last: it spells some values in another way."""
+    backlogs: tuple[Sample, ...] = ()
+    """What the execution engine said of its backlog, as far back as autoscaling looks."""
     rival: str = ""
     """The older system that trades the same account."""
+
+    @property
+    def backlog(self) -> int | None:
+        """How many reports of the broker wait to be acknowledged; None where no execution engine says."""
+        told = [pod.status.get("backlog") for pod in self.of(Component.EXECUTION_ENGINE)]
+        known = [backlog for backlog in told if isinstance(backlog, int)]
+        return sum(known) if known else None
 
     def of(self, component: str) -> tuple[Pod, ...]:
         """The pods of one component that are not on their way out."""

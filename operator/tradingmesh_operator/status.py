@@ -112,11 +112,9 @@ def _fill_processors(system: Manifest, observed: Observed, workloads: list[Manif
     """As the scale subresource reads it; the backlog is what the execution engine still waits to be acknowledged."""
     name = Component.FILL_PROCESSOR.value
     mine = [workload for workload in workloads if component_of(workload) == name]
-    backlogs = [pod.status.get("backlog") for pod in observed.of(Component.EXECUTION_ENGINE.value)]
-    known = [backlog for backlog in backlogs if isinstance(backlog, int)]
     told: Status = {
         "replicas": sum(workload.get("status", {}).get("replicas", 0) for workload in mine),
         "readyReplicas": sum(workload.get("status", {}).get("readyReplicas", 0) for workload in mine),
         "selector": f"{INSTANCE}={system['metadata']['name']},{NAME}={name}",
     }
-    return {**told, "backlog": sum(known)} if known else told
+    return told if observed.backlog is None else {**told, "backlog": observed.backlog}

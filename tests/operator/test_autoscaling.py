@@ -1,13 +1,17 @@
 """How many fill processors a backlog asks for."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.operator.wanted import NOW, decide, made, pod, system
 from tradingmesh.contract import AutoscalingSpec
+from tradingmesh_operator.actions import Notice, Plan, Scale
 from tradingmesh_operator.autoscaling import STALE_AFTER, Sample, desired_replicas, keep
+from tradingmesh_operator.observed import Observed, Pod
 
 T0 = datetime(2026, 1, 5, 15, tzinfo=UTC)
 SPEC = AutoscalingSpec.of_manifest({"maxReplicas": 8, "targetBacklog": 200, "stabilization": "60s"})
@@ -135,3 +139,36 @@ def test_a_steady_backlog_comes_to_rest(spec: AutoscalingSpec, backlog: int, cur
     decided = _lived(spec, [backlog] * (spec.stabilization_ms // 3_000 + 4), current)
     wanted = min(max(-(-backlog // spec.target_backlog), spec.min_replicas), spec.max_replicas)
     assert decided[-2:] == [wanted, wanted]
+
+
+def _system(replicas: int = 2, **told: Any) -> dict[str, Any]:
+    return system({"fillProcessors": {"replicas": replicas, "autoscaling": told}})
+
+
+def _plan(of: dict[str, Any], *backlogs: int, pods: tuple[Pod, ...] = (), at: datetime = NOW) -> Plan:
+    """The decision where everything else is as it should be, and the backlogs were told 3 s apart until now."""
+    told = tuple(Sample(at - timedelta(seconds=3 * age), backlog) for age, backlog in enumerate(reversed(backlogs)))
+    return decide(of, Observed(children=made(of), pods=pods, backlogs=told), at)
+
+
+def test_the_spec_follows_the_backlog() -> None:
+    """As if somebody had scaled: the next look renders it. An Event says why."""
+    plan = _plan(_system(), 900)
+    assert plan.actions == (Scale(5),)
+    words = "fillProcessors.replicas 2 -> 5: 900 fills wait, 200 for each are meant to"
+    assert plan.events == (Notice("Autoscaled", words),)
+    assert _plan(_system(replicas=5), 900).actions == ()
+
+
+def test_a_processor_that_is_still_leaving_keeps_the_next() -> None:
+    """What it holds is handed over first."""
+    leaving = pod("fill-processor", leaving=True)
+    quiet = [0] * 30
+    assert _plan(_system(replicas=4), *quiet, pods=(leaving,)).actions == ()
+    assert _plan(_system(replicas=4), *quiet).actions == (Scale(1),)
+
+
+def test_who_does_not_ask_for_it_is_not_scaled() -> None:
+    """Without autoscaling, or where KEDA decides."""
+    assert _plan(_system(scaler="Keda"), 900_000).actions == ()
+    assert _plan(system({"fillProcessors": {"replicas": 2}}), 900_000).actions == ()
