@@ -63,7 +63,7 @@ ADVICE = {
     "AdmissionRefused": "mend what the admission policy names, under spec.components, or the policy",
     "NotAllowed": "the operator's ClusterRole lacks this right: upgrade its chart",
     "ApiMissing": "install the CustomResourceDefinition of this kind, or turn off what asks for it",
-    "FieldRefused": "this field cannot be changed in place: delete the object and it is made anew",
+    "FieldRefused": "mend the field; if it cannot be changed in place, delete the object and it is made anew",
     "RenderFailed": "mend the field that the message names",
     "InvalidSpec": "mend the field that the message names",
 }

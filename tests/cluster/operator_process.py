@@ -43,7 +43,15 @@ class OperatorProcess:
             # The kernel ends it with us: a killed test run leaves no operator behind.
             command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "tradingmesh_operator"]
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
-        until(lambda: self.metric("leading") == 1.0 if ready else self.answers("healthz"), "an operator that works", 60)
+        try:
+            until(
+                lambda: self.metric("leading") == 1.0 if ready else self.answers("healthz"),
+                "an operator that works",
+                90,
+            )
+        except AssertionError:
+            self.end(signal.SIGKILL)
+            raise AssertionError(self.log.read_text()[-3000:]) from None
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends it and returns its exit code."""

@@ -48,7 +48,7 @@ class Place:
     def condition(self, kind: str, name: str = "demo") -> tuple[str, str, str]:
         """Status, reason and message of a condition; empty where nobody has said."""
         found = self.system(name).get("status", {}).get("conditions", [])
-        one = next((condition for condition in found if condition["type"] == kind), {})
+        one: Object = next((condition for condition in found if condition["type"] == kind), {})
         return one.get("status", ""), one.get("reason", ""), one.get("message", "")
 
     def until_reconciled(self, name: str = "demo") -> None:

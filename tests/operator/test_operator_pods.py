@@ -1,0 +1,81 @@
+"""What pods say of themselves reaches status, and a changed manifest reaches the pods."""
+
+from typing import Any
+
+import pytest
+
+from tests.cluster.waiting import until
+from tests.operator.place import Place
+from tests.operator.speaking_pod import SpeakingPod
+
+pytestmark = pytest.mark.timeout(180)
+
+ACTIVE = {"trading": "Active", "manifest_trading": "Active", "switch": "Active", "breaker": {"state": "Closed"}}
+
+
+def _says(generation: int, **status: Any) -> dict[str, Any]:
+    return {"generation": generation, "version": "0.1.0", "status": {**ACTIVE, **status}}
+
+
+def test_a_new_limit_is_told_to_the_pod_and_acknowledged(place: Place) -> None:
+    """The pod is touched, so that its kubelet looks at once; status knows when the generation is in force."""
+    place.apply()
+    place.until_reconciled()
+    with SpeakingPod(place, "risk-manager", _says(1)) as pod:
+        until(pod.run, "its pod", 60)
+        until(lambda: place.condition("ConfigInSync")[0] == "True", "generation 1 in force", 60)
+        place.apply({"riskLimits.maxDailyLoss": "3000"})
+        until(lambda: place.condition("ConfigInSync")[1] == "Pending", "generation 2 not yet", 60)
+        seen = pod.manifest()["metadata"]["annotations"]
+        assert "tradingmesh.io/manifest-hash" in seen
+        pod.says = _says(2)
+        until(lambda: place.condition("ConfigInSync")[0] == "True", "generation 2 in force", 60)
+        pod.says = {**_says(2), "problem": "spec.riskLimits: no"}
+        until(lambda: "riskLimits: no" in place.condition("ConfigInSync")[2], "why it is refused", 60)
+
+
+def test_a_tripped_breaker_is_seen(place: Place) -> None:
+    """In status, as a condition and as an Event, and so is its reset."""
+    place.apply()
+    place.until_reconciled()
+    with SpeakingPod(place, "risk-manager", _says(1)) as pod:
+        until(pod.run, "its pod", 60)
+        until(lambda: place.system()["status"]["breaker"]["state"] == "Closed", "a closed breaker", 60)
+        pod.says = _says(1, breaker={"state": "Open", "reason": "day's loss 5001"})
+        until(lambda: place.condition("TradingHalted")[:2] == ("True", "BreakerOpen"), "trading halted", 60)
+        assert "5001" in until(lambda: place.events().get("BreakerTripped", ""), "the Event")
+        pod.says = _says(1)
+        until(lambda: place.events().get("BreakerReset"), "the other Event", 60)
+
+
+def test_a_deleted_system_is_halted_before_it_goes(place: Place) -> None:
+    """It stays until the risk manager has halted and no order is open."""
+    place.apply()
+    place.until_reconciled()
+    with (
+        SpeakingPod(place, "risk-manager", _says(1)) as manager,
+        SpeakingPod(place, "execution-engine", _says(1, orders_open={"New": 1})) as engine,
+    ):
+        until(manager.run, "the risk manager's pod", 60)
+        until(engine.run, "the engine's pod", 60)
+        place.kubectl("delete", "tsys", "demo", "--wait=false")
+        until(lambda: "Halted" in place.get("configmap", "demo-system")["data"]["system.yaml"], "the halt", 60)
+        manager.says, engine.says = _says(2, manifest_trading="Halted"), _says(2, orders_open={"New": 0})
+        until(lambda: not place.system(), "the system gone", 60)
+        assert "Drained" in place.events() or "DrainTimedOut" in place.events()
+    until(lambda: not place.children(), "nothing left", 60)
+
+
+def test_an_order_that_stays_open_does_not_keep_the_system(place: Place) -> None:
+    """After the time for draining an Event says what is left."""
+    place.apply()
+    place.until_reconciled()
+    with (
+        SpeakingPod(place, "risk-manager", _says(1)) as manager,
+        SpeakingPod(place, "execution-engine", _says(1, orders_open={"New": 3})) as engine,
+    ):
+        until(manager.run, "the risk manager's pod", 60)
+        until(engine.run, "the engine's pod", 60)
+        place.kubectl("delete", "tsys", "demo", "--wait=false")
+        until(lambda: not place.system(), "the system gone", 60)
+    assert "3 orders open" in place.events()["DrainTimedOut"]
