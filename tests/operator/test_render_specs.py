@@ -1,0 +1,180 @@
+"""Any valid spec renders, always to the same, and every port in it is where it belongs and nowhere else."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.charts.rendering import completed, named, workloads
+from tests.cluster.build_tools import build
+from tests.operator.wanted import IMAGES, system
+from tradingmesh.contract import CHANNELS, Channel, Component, endpoint_key
+from tradingmesh_operator.errors import RenderError, SpecError
+from tradingmesh_operator.objects import CONFIG_HASH, Key, Manifest
+from tradingmesh_operator.render import Renderer, chart_digest
+from tradingmesh_operator.values import values_of
+
+KEY = Key("trading", "demo")
+_PORTS = st.lists(st.integers(1024, 8000), min_size=len(Channel), max_size=len(Channel), unique=True)
+_MONEY = st.decimals(1, 10**6, places=2).map(str)
+
+
+@st.composite
+def _changes(draw: st.DrawFn) -> dict[str, Any]:
+    """A spec that the definition takes: any part of it may be as usual or another."""
+    ports = dict(zip((endpoint_key(channel) for channel in Channel), draw(_PORTS), strict=True))
+    chosen = draw(st.sets(st.sampled_from(sorted(ports))))
+    every = {
+        "trading": st.sampled_from(["Active", "Reducing", "Halted"]),
+        "broker.commissionPerShare": _MONEY,
+        "broker.simulator.speed": st.integers(1, 100) | st.just("max"),
+        "riskLimits.maxDailyLoss": _MONEY,
+        "fillProcessors.replicas": st.integers(1, 64),
+        "persistence.size": st.sampled_from(["1Gi", "500Mi"]),
+        "persistence.postgres.urlSecretRef.name": st.just("pg"),
+        "observability.otlpEndpoint": st.just("http://traces:4318"),
+        "observability.traceSampleRatio": st.sampled_from(["0.5", "1"]),
+        "onDelete": st.sampled_from(["Flatten", "CancelOrders", "Leave"]),
+        "components": st.just({"risk-manager": {"resources": {"limits": {"memory": "1Gi"}}, "logLevel": "DEBUG"}}),
+    }
+    names = draw(st.sets(st.sampled_from(sorted(every))))
+    return {
+        **{name: draw(every[name]) for name in names},
+        "endpoints": {name: {"port": ports[name]} for name in chosen},
+    }
+
+
+def _renderer() -> Renderer:
+    return Renderer(str(build("helm")), completed() / "trading-system", timeout_s=60, at_once=2)
+
+
+def _rendered(of: Manifest) -> list[Manifest]:
+    async def run() -> list[Manifest]:
+        return await _renderer().render(KEY, values_of(of, IMAGES))
+
+    return asyncio.run(run())
+
+
+@given(_changes())
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_valid_spec_renders_and_its_ports_are_where_they_belong(changes: dict[str, Any]) -> None:
+    """Each channel's port is its binder's, in the container and the Service; nobody else has it."""
+    try:
+        of = system(changes)
+        values_of(of, IMAGES)
+    except SpecError:  # two channels with one port: a usual one was drawn for another
+        return
+    manifests = _rendered(of)
+    given_ports = changes["endpoints"]
+    for component, workload in workloads(manifests).items():
+        [container] = workload["spec"]["template"]["spec"]["containers"]
+        bound = [channel for channel, facts in CHANNELS.items() if facts.binder == component]
+        expected = {given_ports.get(endpoint_key(at), {}).get("port", CHANNELS[at].port) for at in bound}
+        own = {port["containerPort"] for port in container["ports"] if port["name"].startswith("tcp-zmq")}
+        assert own == expected
+        service = next(
+            one for one in manifests if one["kind"] == "Service" and one["metadata"]["name"] == f"demo-{component}"
+        )
+        assert {port["port"] for port in service["spec"]["ports"]} >= expected
+
+
+def test_rendering_again_gives_the_same() -> None:
+    """In another process of helm, in the same order; and from the cache without helm."""
+
+    async def run() -> None:
+        first, second = _renderer(), _renderer()
+        values = values_of(system(), IMAGES)
+        manifests = await first.render(KEY, values)
+        assert await second.render(KEY, values) == manifests
+        assert await first.render(KEY, values) == manifests
+        assert (first.rendered, second.rendered) == (1, 1)
+        manifests.clear()
+        assert await first.render(KEY, values)
+        first.forget(KEY)
+        await first.render(KEY, values)
+        assert first.rendered == 2
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("changes", "restarted"),
+    [
+        ({"riskLimits.maxDailyLoss": "1"}, set()),
+        ({"trading": "Halted"}, set()),
+        ({"circuitBreaker.reset": "Manual"}, set()),
+        ({"fillProcessors.replicas": 5}, set()),
+        ({"onDelete": "Leave"}, set()),
+        ({"strategies.0.params.fast": 11}, {Component.SIGNAL_GENERATOR}),
+        ({"endpoints.fills.port": 6001}, {Component.EXECUTION_ENGINE, Component.FILL_PROCESSOR}),
+        ({"endpoints.features.port": 6001}, {Component.FEATURE_ENGINE, Component.MARKET_DATA_STORE}),
+    ],
+)
+def test_a_change_restarts_exactly_who_uses_it(changes: dict[str, Any], restarted: set[Component]) -> None:
+    """The hash of the parts of the spec that a component reads is an annotation of its pods."""
+    before, after = _hashes(_rendered(system())), _hashes(_rendered(system(changes)))
+    assert {component for component in before if before[component] != after[component]} == restarted
+
+
+def _hashes(manifests: list[Manifest]) -> dict[str, str]:
+    found = workloads(manifests)
+    return {
+        component: workload["spec"]["template"]["metadata"]["annotations"][CONFIG_HASH]
+        for component, workload in found.items()
+    }
+
+
+def test_a_default_that_is_filled_in_restarts_nobody() -> None:
+    """The API server writes defaults into the spec; those of a newer definition are more, and mean the same."""
+    filled = {
+        "circuitBreaker.reset": "Automatic",
+        "broker.feed": "iex",
+        "broker.dataTimeout": "60s",
+        "endpoints.heartbeat": {"interval": "250ms", "timeout": "1500ms", "ttl": "2000ms"},
+        "endpoints.riskCheck": {"timeout": "1s", "linger": "100ms"},
+        "observability": {"traceSampleRatio": "0.01", "otlpEndpoint": ""},
+    }
+    assert _hashes(_rendered(system(filled))) == _hashes(_rendered(system()))
+
+
+def test_a_chart_that_does_not_take_the_values_says_why() -> None:
+    """In helm's words, with the path of the value, and without its stack."""
+    values = values_of(system(), IMAGES)
+    values["global"]["system"]["spec"]["endpoints"] = {"fills": {"port": "x"}}
+
+    async def run() -> None:
+        with pytest.raises(RenderError, match=r"/global/system/spec/endpoints/fills/port"):
+            await _renderer().render(KEY, values)
+
+    asyncio.run(run())
+
+
+def test_a_helm_that_hangs_or_is_missing_is_an_error(tmp_path: Path) -> None:
+    """Bounded in time, and the process is gone afterwards."""
+    slow = tmp_path / "helm"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    chart = completed() / "trading-system"
+
+    async def run() -> None:
+        with pytest.raises(RenderError, match=r"within 0\.2 s"):
+            await Renderer(str(slow), chart, timeout_s=0.2, at_once=1).render(KEY, {})
+        with pytest.raises(RenderError, match="helm cannot be run"):
+            await Renderer(str(tmp_path / "none"), chart, timeout_s=1, at_once=1).render(KEY, {})
+
+    asyncio.run(run())
+
+
+def test_where_there_is_no_chart_is_said(tmp_path: Path) -> None:
+    """With the variable that says where it is looked for."""
+    with pytest.raises(RenderError, match="TRADINGMESH_OPERATOR_CHARTS"):
+        chart_digest(tmp_path)
+
+
+def test_a_spec_that_contradicts_itself_names_the_field() -> None:
+    """Should the API server have let it through."""
+    with pytest.raises(SpecError, match="spec: "):
+        values_of(system({"mode": "live"}), IMAGES)
