@@ -15,6 +15,14 @@ Change = dict[str, Any]
 LIKE: dict[str, Change] = {"simulated": {}, "live": LIVE, "paper": PAPER}
 REFUSED = {one["wrong"]: one for one in yaml.safe_load(Path(__file__).with_name("refused.yaml").read_text())}
 
+NUMBERS_OF_A_SYMBOL = [
+    "maxOrderQuantity",
+    "maxOrderNotional",
+    "maxPositionQuantity",
+    "maxPositionNotional",
+    "priceCollarPercent",
+]
+NUMBERS = [*NUMBERS_OF_A_SYMBOL, "maxGrossNotional", "maxDailyLoss"]
 NAMES = ["Demo", "1demo", "demo.two", "x" * 35]
 
 
@@ -31,6 +39,16 @@ def test_both_refuse_it_and_name_the_field(trading_systems: client.CustomObjects
     tried = manifest({**LIKE[case.get("like", "simulated")], **case.get("with", {}), **absent})
     assert case["field"] in of_server(trading_systems, tried)
     assert case["said"] in of_models(tried)
+
+
+@pytest.mark.parametrize("wrong", [0, "0", "0.000000000", -1, "-1"])
+@pytest.mark.parametrize("limit", [*NUMBERS, *(f"perSymbol.IBM.{limit}" for limit in NUMBERS_OF_A_SYMBOL)])
+def test_every_limit_is_above_0(trading_systems: client.CustomObjectsApi, limit: str, wrong: object) -> None:
+    """In quotes or not, in general or of one symbol: "no limit" cannot be said by a 0 either."""
+    tried = manifest({f"riskLimits.{limit}": wrong})
+    field = limit.rpartition(".")[2]
+    assert f"{field}: Invalid value" in of_server(trading_systems, tried)
+    assert f"spec.riskLimits.{limit}: must be greater than 0" in of_models(tried)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,6 @@
 """The CustomResourceDefinition: the files hold what the models say, and its schema is one that Kubernetes can keep."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ def test_the_defaults_are_the_models() -> None:
     """A spec with only its symbols is, with all that the schema fills in, the spec that the model makes of it."""
     filled = {name: one["default"] for name, one in SPEC["properties"].items() if "default" in one}
     assert TradingSystemSpec.of_manifest({"symbols": ["IBM"], **filled}) == TradingSystemSpec(symbols=["IBM"])
+
+
+def test_kubectl_apply_can_remember_it() -> None:
+    """Without --server-side it keeps the whole manifest in an annotation, and all of them have 256 KiB."""
+    assert len(json.dumps(definition())) < 200 * 1024
 
 
 def test_status_takes_what_the_operator_says() -> None:
