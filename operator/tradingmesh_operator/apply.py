@@ -72,7 +72,8 @@ class Writer:
             for outcome in outcomes:
                 if isinstance(outcome, ApiError):
                     self._metrics.errors.labels(outcome.reason).inc()
-                    problems.append((outcome.reason, str(outcome)))
+                    if outcome.status != _CONFLICT:  # somebody was quicker, and that wakes us to look again
+                        problems.append((outcome.reason, str(outcome)))
                 elif isinstance(outcome, BaseException):
                     raise outcome
                 elif outcome is not None:

@@ -75,9 +75,7 @@ def test_any_valid_spec_renders_and_its_ports_are_where_they_belong(changes: dic
         expected = {given_ports.get(endpoint_key(at), {}).get("port", CHANNELS[at].port) for at in bound}
         own = {port["containerPort"] for port in container["ports"] if port["name"].startswith("tcp-zmq")}
         assert own == expected
-        service = next(
-            one for one in manifests if one["kind"] == "Service" and one["metadata"]["name"] == f"demo-{component}"
-        )
+        service = named(manifests, "Service", f"demo-{component}")
         assert {port["port"] for port in service["spec"]["ports"]} >= expected
 
 
