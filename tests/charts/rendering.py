@@ -84,12 +84,12 @@ def spec_values(spec: Object, **others: Any) -> Object:
 
 
 def samples() -> dict[str, Object]:
-    """Every TradingSystem under manifests/, by the name of its file."""
-    found = {}
-    for path in sorted((ROOT / "manifests").rglob("*.yaml")):
+    """Every TradingSystem under manifests/, by the name of its file, such as `demo` or `samples-live`."""
+    found, folder = {}, ROOT / "manifests"
+    for path in sorted(folder.rglob("*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
             if document and document["kind"] == "TradingSystem":
-                found[path.stem] = document
+                found["-".join(path.relative_to(folder).with_suffix("").parts)] = document
     return found
 
 

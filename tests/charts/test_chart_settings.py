@@ -14,6 +14,7 @@ from tests.charts.rendering import (
     render,
     samples,
     spec_values,
+    system_values,
     workloads,
 )
 from tradingmesh.contract import Component, Mode
@@ -74,14 +75,15 @@ def mounted(objects: list[Object], name: str = "demo-system") -> Any:
 def test_the_mounted_manifest_is_the_one_that_was_given(sample: str) -> None:
     """Every field of every sample arrives as it was, and is a valid manifest."""
     given = samples()[sample]
-    found = mounted(render(UMBRELLA, spec_values(given["spec"])))
-    assert found["spec"] == {"symbols": ["IBM"], **given["spec"]} | {"mode": given["spec"].get("mode", "simulated")}
-    assert parse_manifest(found, source=sample).spec == parse_manifest(given, source=sample).spec
+    found = mounted(render(UMBRELLA, system_values(given)), f"{given['metadata']['name']}-system")
+    spec = {name: said for name, said in given["spec"].items() if name != "components"}
+    assert found["spec"] == {"mode": "simulated", **spec}
+    assert parse_manifest(found, source=sample).spec == parse_manifest({**given, "spec": spec}, source=sample).spec
 
 
 def test_big_numbers_stay_what_they_are() -> None:
     """Helm has every number as a float: none may come out as 1e+06, or rounded."""
-    simulator = {"seed": 12_345_678, "cash": "100000000000000000.05", "ticksPerSecond": 100_000}
+    simulator = {"seed": 12_345_678, "cash": "100000000000000.05", "ticksPerSecond": 100_000}
     found = mounted(render(UMBRELLA, spec_values({"broker": {"simulator": simulator}})))
     assert found["spec"]["broker"]["simulator"] == simulator
 
@@ -126,6 +128,7 @@ def test_what_is_hot_changes_the_manifest_alone(hot: Object) -> None:
         ({"observability": {"otlpEndpoint": "http://j:4318"}}, set(Component) - {"alpaca-simulator"}),
         ({"endpoints": {"fills": {"redeliverAfter": "1s"}}}, {"execution-engine", "fill-processor"}),
         ({"persistence": {"size": "20Gi"}}, set()),
+        ({"observability": {"otlpEndpoint": ""}}, set()),
         ({"fillProcessors": {"replicas": 5}}, set()),
         ({"components": {"risk-manager": {"logLevel": "DEBUG"}}}, {"risk-manager"}),
     ],

@@ -35,19 +35,16 @@ data:
 
 {{/*
 A hash of exactly those parts of the spec that the component reads when it starts: what changes in them restarts it, and
-nothing else does. Risk limits, trading and circuitBreaker are in no list: they are taken while it runs.
+nothing else does. Risk limits, trading and circuitBreaker are in no list: they are taken while it runs. What is not set
+does not count: a part that a later version reads too restarts nobody who has not set it.
 */}}
 {{- define "tradingmesh.configHash" -}}
-{{- $context := . }}
-{{- $parts := get (include "tradingmesh.parts" .root | fromYaml) .name }}
-{{- range concat .binds .connects }}
-{{- $parts = append $parts (printf "endpoints.%s" (get $context.channels .).key) }}
-{{- end }}
+{{- $spec := .spec }}
 {{- $found := dict }}
-{{- range $path := $parts }}
-{{- $at := $context.spec }}
+{{- range $path := get (include "tradingmesh.parts" .root | fromYaml) .name }}
+{{- $at := $spec }}
 {{- range splitList "." $path }}{{ if kindIs "map" $at }}{{ $at = get $at . }}{{ else }}{{ $at = "" }}{{ end }}{{ end }}
-{{- $_ := set $found $path $at }}
+{{- if not (has (toString $at) (list "" "<nil>")) }}{{ $_ := set $found $path $at }}{{ end }}
 {{- end }}
 {{- $found | toJson | sha256sum | trunc 16 -}}
 {{- end }}
