@@ -80,6 +80,13 @@ class OperatorProcess:
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    @property
+    def cpu_s(self) -> float:
+        """The processor time that it has used, without that of helm."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def answers(self, path: str) -> bool:
         """Whether that path answers well."""
         try:
