@@ -26,7 +26,7 @@ test: $(STAMP)  ## every test but those of test-operator
 	@$(BIN)/python -m pytest --ignore=tests/operator --ignore=tests/charts
 
 test-operator: $(STAMP)  ## the operator and the charts, against a real Kubernetes API server (built once, with Go)
-	@$(BIN)/python tests/cluster/build_tools.py etcd kube-apiserver kube-controller-manager helm helm-docs >/dev/null
+	@$(BIN)/python tests/cluster/build_tools.py etcd kube-apiserver kube-controller-manager kubectl helm helm-docs >/dev/null
 	@$(BIN)/python -m pytest tests/operator tests/charts
 
 crd: $(STAMP)  ## write the CustomResourceDefinition anew from the models of tradingmesh.contract

@@ -120,7 +120,7 @@ class ApiServer:
         """Runs kubectl. What is given as `stdin` and is no text goes in as JSON. Raises `RuntimeError` if it fails."""
         given = stdin if stdin is None or isinstance(stdin, str) else json.dumps(stdin)
         done = subprocess.run(
-            ["kubectl", *arguments],
+            [str(build("kubectl")), *arguments],
             env={**os.environ, "KUBECONFIG": str(kubeconfig or self.kubeconfig), "HOME": str(self.folder)},
             input=given,
             capture_output=True,

@@ -35,6 +35,7 @@ class Tool(NamedTuple):
 TOOLS = {
     "kube-apiserver": Tool("k8s.io/kubernetes/cmd/kube-apiserver", KUBERNETES, 240),
     "kube-controller-manager": Tool("k8s.io/kubernetes/cmd/kube-controller-manager", KUBERNETES, 120),
+    "kubectl": Tool("k8s.io/kubernetes/cmd/kubectl", KUBERNETES, 60),
     "helm": Tool("helm.sh/helm/v3/cmd/helm", HELM, 140),
     "helm-docs": Tool("github.com/norwoodj/helm-docs/cmd/helm-docs", HELM_DOCS, 40),
 }
