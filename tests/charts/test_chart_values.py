@@ -98,6 +98,15 @@ def test_real_trading_needs_a_secret() -> None:
             render(chart, at("global/system/spec", {"mode": "paper", "broker": {"kind": "alpaca"}}))
 
 
+@pytest.mark.parametrize("release", ["a" * 35, "1st", "a.b"])
+@pytest.mark.parametrize("chart", ["risk-manager", UMBRELLA])
+def test_a_release_that_is_no_name_for_a_system_is_told_so(chart: str, release: str) -> None:
+    """Helm takes longer names than Kubernetes has room for behind them; a name of its own helps."""
+    with pytest.raises(HelmError, match=rf'global\.system\.name: "{release}": a system.s name has at most 34'):
+        render(chart, release=release)
+    assert render(chart, at("global/system/name", "short"), release=release)
+
+
 def test_unix_sockets_do_not_reach_other_pods() -> None:
     """`transport: ipc` is for one machine."""
     with pytest.raises(HelmError, match=r"spec\.endpoints\.transport: ipc joins processes of one machine"):

@@ -22,6 +22,14 @@ trading-state: {key: tradingState, short: state, port: 5564, binder: risk-manage
 8900
 {{- end }}
 
+{{- define "tradingmesh.nameMax" -}}
+34
+{{- end }}
+
+{{- define "tradingmesh.namePattern" -}}
+^[a-z]([-a-z0-9]*[a-z0-9])?$
+{{- end }}
+
 {{/* The parts of the spec that a component reads when it starts. */}}
 {{- define "tradingmesh.parts" -}}
 market-data-feed: [mode, symbols, broker.kind, broker.feed, broker.dataStreamUrl, broker.dataTimeout, broker.simulator.speed, endpoints.heartbeat, observability.otlpEndpoint, observability.traceSampleRatio, endpoints.marketData, endpoints.events]

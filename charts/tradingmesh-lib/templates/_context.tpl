@@ -44,9 +44,14 @@ connects, peers.
 {{- $_ := set . "peers" $peers }}
 {{- end }}
 
-{{/* The system's name: what every name begins with. */}}
+{{/* The system's name: what every name begins with. A release's may be longer than a StatefulSet's label has room for. */}}
 {{- define "tradingmesh.systemName" -}}
-{{- .Values.global.system.name | default .Release.Name -}}
+{{- $name := .Values.global.system.name | default .Release.Name }}
+{{- $max := include "tradingmesh.nameMax" . | int }}
+{{- if or (gt (len $name) $max) (not (regexMatch (include "tradingmesh.namePattern" .) $name)) }}
+{{- fail (printf "global.system.name: %q: a system's name has at most %d small letters, digits and dashes, and begins with a letter; left out, it is the release's" $name $max) }}
+{{- end }}
+{{- $name -}}
 {{- end }}
 
 {{/* The ConfigMap with the manifest: the umbrella's, or a chart's own where it is installed alone. */}}

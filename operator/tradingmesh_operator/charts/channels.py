@@ -9,6 +9,7 @@ from tradingmesh.contract import (
     endpoint_key,
     parts_of,
 )
+from tradingmesh.contract.system import NAME_MAX, NAME_PATTERN
 
 PORT_NAMES = {
     Channel.MARKET_DATA: "market",
@@ -38,6 +39,8 @@ def channels_template() -> str:
             _HEAD + _define("channels", "\n".join(map(_channel, CHANNELS))),
             _define("adminPort", str(ADMIN_PORT)),
             _define("simulatorPort", str(SIMULATOR_PORT)),
+            _define("nameMax", str(NAME_MAX)),
+            _define("namePattern", NAME_PATTERN),
             "{{/* The parts of the spec that a component reads when it starts. */}}",
             _define("parts", "\n".join(f"{one}: [{', '.join(parts_of(one))}]" for one in Component)),
         )
