@@ -167,11 +167,11 @@ class Writer:
 
 
 def _put_right(action: Apply) -> Notice | None:
-    """Whoever edited a child by hand wonders where that went."""
-    if not action.because or respecified(action.because):
+    """Whoever edited a child by hand wonders where that went. Another number of pods has an Event of its own."""
+    paths = [path for path, _ in action.because if path != "spec.replicas"]
+    if not paths or respecified(action.because):
         return None
-    paths = ", ".join(path for path, _ in action.because[:3])
-    return Notice("PutRight", f"{reference(action.manifest)} was changed at {paths}", warning=True)
+    return Notice("PutRight", f"{reference(action.manifest)} was changed at {', '.join(paths[:3])}", warning=True)
 
 
 def _step(action: Action) -> int:

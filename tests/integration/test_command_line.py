@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tradingmesh import __version__
 from tradingmesh.contract import Component
 
 
@@ -48,3 +49,8 @@ def test_an_unknown_component_is_told_which_there_are(tmp_path: Path) -> None:
     code, said = tradingmesh(tmp_path, "run", "risk-manger")
     assert code == 2
     assert all(component in said for component in Component)
+
+
+def test_it_says_its_version(tmp_path: Path) -> None:
+    """Which program is in an image."""
+    assert tradingmesh(tmp_path, "--version") == (0, f"tradingmesh {__version__}\n")

@@ -5,16 +5,32 @@ from typing import Annotated
 
 import typer
 
+from tradingmesh import __version__
 from tradingmesh.cli import bench, control, faults, journal, tape
 
 DEMO = Path("manifests/demo.yaml")
 
 app = typer.Typer(
-    help="An algorithmic trading system as a mesh of small services that trade through Alpaca.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - an option's callback
+    if asked:
+        typer.echo(f"tradingmesh {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tradingmesh(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """An algorithmic trading system as a mesh of small services that trade through Alpaca."""
 
 
 @app.command()
