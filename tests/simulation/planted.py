@@ -233,15 +233,15 @@ class _both:  # noqa: N801 - a context, as the standard library writes them
 PLANTED = [
     Planted(bug.__name__, seed, bug)
     for bug, seed in (
-        (answered_before_it_is_on_disk, 0),
+        (answered_before_it_is_on_disk, 2630),
         (booked_again_when_it_comes_again, 0),
-        (booked_out_of_order, 0),
-        (acted_before_it_is_on_disk, 0),
+        (booked_out_of_order, 10),
+        (acted_before_it_is_on_disk, 987),
         (posted_again_without_looking, 0),
-        (a_lost_answer_taken_for_a_no, 0),
-        (any_answer_taken_for_this_one, 0),
+        (a_lost_answer_taken_for_a_no, 366),
+        (any_answer_taken_for_this_one, 4),
         (reserved_for_ever, 0),
-        (not_asked_after_a_reconnect, 0),
+        (not_asked_after_a_reconnect, 3),
         (approved_without_its_reservation, 0),
         (numbers_used_again, 0),
         (never_sent_again, 0),
