@@ -245,7 +245,7 @@ PLANTED = [
         (approved_without_its_reservation, 0),
         (numbers_used_again, 0),
         (never_sent_again, 0),
-        (confirmed_in_memory_only, 0),
+        (confirmed_in_memory_only, 76),
         (breaker_closed_by_a_restart, 0),
         (halt_ended_by_a_restart, 0),
     )
