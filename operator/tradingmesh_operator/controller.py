@@ -13,6 +13,7 @@ from tradingmesh_operator.apply import Writer
 from tradingmesh_operator.autoscaling import Sample, keep
 from tradingmesh_operator.claims import Claims
 from tradingmesh_operator.errors import ApiError, OperatorError, RenderError, SpecError
+from tradingmesh_operator.listener import Listener
 from tradingmesh_operator.metrics import Metrics
 from tradingmesh_operator.objects import SYSTEMS, Key, Manifest
 from tradingmesh_operator.observe import Observer
@@ -50,6 +51,7 @@ class Controller:
         self._metrics = metrics
         self._now = now
         self._observer = Observer(api, configz_timeout_s=settings.configz_timeout_s)
+        self._listener = Listener(self._observer.ask, self.wake, every_s=settings.configz_every_s)
         self._writer = Writer(api, metrics, may_write)
         self._renderer = Renderer(
             settings.helm,
@@ -82,6 +84,7 @@ class Controller:
         """Works until it is cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._listener.run())
                 for _ in range(self._settings.workers):
                     group.create_task(self._work())
         finally:
@@ -100,7 +103,6 @@ class Controller:
         began_s = time.monotonic()
         try:
             again_s = await self._reconcile(key)
-            self._failures.pop(key, None)
             self._metrics.reconciles.labels("done").inc()
         except OperatorError as error:
             again_s = self._failed(key, error.reason, str(error))
@@ -114,8 +116,12 @@ class Controller:
     def _failed(self, key: Key, reason: str, message: str) -> float:
         self._metrics.reconciles.labels("failed").inc()
         self._metrics.errors.labels(reason).inc()
-        count = self._failures[key] = self._failures.get(key, 0) + 1
         log.warning("%s: %s: %s", key, reason, message)
+        return self._later(key)
+
+    def _later(self, key: Key) -> float:
+        """After how long to try again what did not work: each time after twice the time."""
+        count = self._failures[key] = self._failures.get(key, 0) + 1
         return min(self._settings.retry_max_s, 2.0 ** min(count - 1, 10))
 
     async def _reconcile(self, key: Key) -> float | None:
@@ -133,7 +139,8 @@ class Controller:
         problems, taken = await self._writer.carry_out(system, plan)
         status = status_of(system, observed, plan, problems, now)
         await self._write_down(system, status, [*plan.events, *taken], now)
-        return self._again(key, plan, observed, problems)
+        self._listener.remember(key, observed.pods)
+        return self._again(key, system, observed, plan._replace(problems=(*plan.problems, *problems)))
 
     async def _desired(self, key: Key, system: Manifest) -> Desired:
         if "deletionTimestamp" in system["metadata"]:
@@ -171,14 +178,14 @@ class Controller:
                 raise
         await self._writer.tell(system, [*notices, *transitions(before, status)], now)
 
-    def _again(self, key: Key, plan: Plan, observed: Observed, problems: list[tuple[str, str]]) -> float:
-        if plan.problems or problems:
-            count = self._failures[key] = self._failures.get(key, 0) + 1
-            return min(self._settings.retry_max_s, SOON_S * 2.0 ** min(count - 1, 10))
+    def _again(self, key: Key, system: Manifest, observed: Observed, plan: Plan) -> float:
+        if plan.problems:
+            return self._later(key)
+        self._failures.pop(key, None)
         if plan.held or plan.state == "Draining":
             return SOON_S
-        if any(pod.address for pod in observed.pods):
-            return self._settings.configz_every_s
+        if system["spec"].get("fillProcessors", {}).get("autoscaling"):
+            return self._settings.configz_every_s  # its window passes although nobody says anything new
         missing = None in observed.secrets.values()
         return min(self._settings.resync_s, SOON_S * 5) if missing else self._settings.resync_s
 
@@ -188,6 +195,7 @@ class Controller:
         self._known.discard(key)
         self._failures.pop(key, None)
         self._backlogs.pop(key, None)
+        self._listener.forget(key)
         self._renderer.forget(key)
         self._writer.forget(key)
         self.wakes.forget(key)

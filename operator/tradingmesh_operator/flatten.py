@@ -52,6 +52,7 @@ def _container(name: str, manager: Manifest) -> dict[str, Any]:
         "name": "flatten",
         "image": manager["image"],
         "imagePullPolicy": manager.get("imagePullPolicy", "IfNotPresent"),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "command": ["tradingmesh", "flatten", "--reason", "the TradingSystem is deleted"],
         "env": [
             {"name": "TRADINGMESH_SYSTEM_FILE", "value": "/etc/tradingmesh/system.yaml"},

@@ -30,6 +30,7 @@ from tradingmesh_operator.values import control_secret
 _LOOK_AGAIN_S = 300.0
 """How long a kind that the cluster does not have, or does not show us, is not asked for."""
 _CONFIGZ_MAX_BYTES = 1 << 20
+_PODS_AT_ONCE = 50
 _ACCOUNT = "APCA_API_KEY_ID"
 
 
@@ -39,6 +40,7 @@ class Observer:
     def __init__(self, api: Api, *, configz_timeout_s: float) -> None:
         self._api = api
         self._timeout = aiohttp.ClientTimeout(total=configz_timeout_s)
+        self._asking = asyncio.Semaphore(_PODS_AT_ONCE)
         self._absent: dict[Kind, float] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -62,7 +64,7 @@ class Observer:
         )
         return Observed(
             children={reference(child): child for found in lists for child in found},
-            pods=await self._asked(pod_of(pod) for pod in pods),
+            pods=await self.ask(pod_of(pod) for pod in pods),
             secrets={name: _keys(secret) for name, secret in zip(names, secrets, strict=True)},
             has_token=token is not None,
             autoscaled=frozenset(_deployments(scalers)),
@@ -91,13 +93,15 @@ class Observer:
             self._absent[kind] = now_s + _LOOK_AGAIN_S
             return []
 
-    async def _asked(self, pods: Iterable[Pod]) -> tuple[Pod, ...]:
+    async def ask(self, pods: Iterable[Pod]) -> tuple[Pod, ...]:
+        """The pods with what each says of itself now."""
         return tuple(await asyncio.gather(*(self._with_configz(pod) for pod in pods)))
 
     async def _with_configz(self, pod: Pod) -> Pod:
         if not pod.address or pod.phase != "Running" or pod.leaving:
             return pod
-        return pod._replace(configz=await self._configz(pod.address))
+        async with self._asking:
+            return pod._replace(configz=await self._configz(pod.address))
 
     async def _configz(self, address: str) -> dict[str, Any] | None:
         if self._session is None:

@@ -35,6 +35,7 @@ spec:
     - name: {{ .name }}
       image: {{ include "tradingmesh.image" . }}
       imagePullPolicy: {{ .root.Values.global.image.pullPolicy }}
+      terminationMessagePolicy: FallbackToLogsOnError
       command: [tradingmesh, run, {{ .name }}]
       env: {{- include "tradingmesh.env" . | trim | nindent 8 }}
       ports: {{- include "tradingmesh.containerPorts" . | trim | nindent 8 }}
