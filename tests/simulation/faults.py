@@ -8,12 +8,20 @@ from tests.simulation.model_broker import RefusedError
 from tests.simulation.plan import MS, SYMBOLS, S
 from tests.simulation.strategy import QUANTITY_MAX
 from tests.simulation.watch import MANUAL
+from tradingmesh.contract import Channel, Component
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
     from tests.simulation.world import World
 
-FUSE_MAX = 12
+FUSE_MAX = 4
+STEPS = {
+    Component.RISK_MANAGER: ("commit", "flush", Channel.POSITIONS, Channel.RISK_CHECK, ""),
+    Component.EXECUTION_ENGINE: ("commit", "submit", "rest", Channel.FILLS, Channel.RISK_CHECK, ""),
+    Component.FILL_PROCESSOR: (Channel.POSITIONS, Channel.FILL_ACKS),
+    Component.SIGNAL_GENERATOR: (Channel.RISK_CHECK, Channel.ORDERS),
+}
+"""Where a process may end; an empty word is any of its steps."""
 OFTEN = ("risk-manager", "execution-engine")
 """What has a disk is killed more often than what has none."""
 CLOCK_STEPS_NS = (50 * MS, 2 * S, 20 * S, 300 * S)
@@ -30,7 +38,7 @@ def kill(world: "World") -> None:
     if world.random.random() < 0.15:
         process.kill()
     elif process.alive:
-        process.fuse = world.random.randint(1, FUSE_MAX)
+        process.end_at(world.random.choice(STEPS[process.component]), world.random.randint(1, FUSE_MAX))
 
 
 def restart(world: "World") -> None:

@@ -27,8 +27,11 @@ FAULTS = (
     "power",
 )
 
-CHANCES = {"kill": 0.7}
+CHANCES = {"kill": 0.8, "power": 0.1}
 """How likely a seed has a fault; 0.4 where nothing is said."""
+
+RATES = {"power": 0.3}
+"""How often a second it then happens; where nothing is said that is drawn, too."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def drawn(random: Random) -> Plan:
         warm_up=random.random() < 0.9,
         position_limit=random.choice([100, 200, 1_000]),
         daily_loss=Decimal(random.choice([20, 100, 100_000])),
-        rates={fault: random.choice([0.3, 0.6, 1.2, 2.5]) for fault in chosen},
+        rates={fault: RATES.get(fault) or random.choice([0.3, 0.6, 1.2, 2.5]) for fault in chosen},
         api_fault_chance=random.choice([0.0, 0.03, 0.15]),
         stream_fault_chance=random.choice([0.0, 0.0, 0.1]),
         unique_client_ids=random.random() < 0.7,

@@ -127,6 +127,7 @@ class Process:
         self.journals: dict[str, MemoryDisk] = {}
         self.threads: list[VirtualThread] = []
         self.fuse = 0
+        self._fuse_at = ""
         self.lives = 0
         self._begins = False
         self._dying = False
@@ -142,12 +143,16 @@ class Process:
         """Something is about to leave the process, or has just left it. A disk takes its time at that."""
         if what in WRITES and self.world.trouble and self.loop is not None and self.world.random.random() < SLOW_CHANCE:
             self._wait_for_disk(self.loop)
-        if self.fuse:
+        if self.fuse and self._fuse_at in ("", what):
             self.fuse -= 1
             if not self.fuse:
                 self.world.tell(self.name, "killed at a step", what)
                 self._dying = True
                 raise Killed
+
+    def end_at(self, what: str, number: int) -> None:
+        """It ends at so many steps of that kind from now; any kind where nothing is said."""
+        self.fuse, self._fuse_at = number, what
 
     def _wait_for_disk(self, loop: VirtualLoop) -> None:
         starting = Process.starting

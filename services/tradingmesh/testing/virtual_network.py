@@ -145,9 +145,9 @@ class Network:
 
     def _draw_linger_ns(self, link: Link, due_ns: int) -> int:
         now_ns, drawn = self.time.now_ns, self._random.random()
-        if due_ns <= now_ns or link.stalled_until_ns > now_ns or drawn < 1 / 3:
+        if due_ns <= now_ns or link.stalled_until_ns > now_ns or drawn < 0.25:
             return 0
-        return due_ns if drawn < 2 / 3 else now_ns + int((due_ns - now_ns) * self._random.random())
+        return due_ns if drawn < 0.75 else now_ns + int((due_ns - now_ns) * self._random.random())
 
     def _arrive(self, message: Message, side: int) -> None:
         link, now_ns = message.link, self.time.now_ns
