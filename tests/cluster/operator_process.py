@@ -17,7 +17,9 @@ from tradingmesh.cli.up_ports import counted_from
 class OperatorProcess:
     """Runs against a test's API server. What is read of it comes from its own metrics."""
 
-    def __init__(self, server: ApiServer, charts: Path, log: Path, **told: str) -> None:
+    def __init__(
+        self, server: ApiServer, charts: Path, log: Path, *, kubeconfig: Path | None = None, **told: str
+    ) -> None:
         self._port = next(counted_from(0))
         self.log = log
         settings = {
@@ -32,7 +34,7 @@ class OperatorProcess:
         }
         self._environment = {
             **os.environ,
-            "KUBECONFIG": str(server.kubeconfig),
+            "KUBECONFIG": str(kubeconfig or server.kubeconfig),
             **{f"TRADINGMESH_OPERATOR_{name}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
