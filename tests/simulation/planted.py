@@ -13,14 +13,13 @@ import zmq
 
 from tradingmesh.adapters.alpaca_trading import AlpacaTrading
 from tradingmesh.adapters.zmq_messages import read
-from tradingmesh.core.checks import Approved, Check
+from tradingmesh.core.checks import Approved
 from tradingmesh.core.fills import ReportAnswer
-from tradingmesh.core.orders.effects import Effect, Send, SubmitRefused, SubmitUnanswered
+from tradingmesh.core.orders.effects import Effect, Send
 from tradingmesh.core.orders.sync import PERIOD_NS, BrokerSync
 from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.core.risk.breaker import BreakerMoved
 from tradingmesh.core.risk.core import RiskCore
-from tradingmesh.core.risk.pre_trade import ORDER_PLAN, Plan, Test
 from tradingmesh.core.risk.records import SwitchSet
 from tradingmesh.core.risk.reports import Handed, ReportSequences, place_of
 from tradingmesh.execution_engine.delivery import Delivery
@@ -99,20 +98,6 @@ def posted_again_without_looking() -> Any:
     return mock.patch.object(AlpacaTrading, "_look_up", return_value=None)
 
 
-def a_lost_answer_taken_for_a_no() -> Any:
-    """An order whose answer was lost counts as refused."""
-
-    def hasty(on_submitted: Callable[..., list[Effect]]) -> Callable[..., list[Effect]]:
-        def submitted(self: OrderTable, answer: Any, *more: Any) -> list[Effect]:
-            if isinstance(answer, SubmitUnanswered):
-                answer = SubmitRefused(answer.client_order_id, answer.reason)
-            return on_submitted(self, answer, *more)
-
-        return submitted
-
-    return _method(OrderTable, "on_submitted", hasty)
-
-
 def any_answer_taken_for_this_one() -> Any:
     """The execution engine takes whatever answer comes for that to its last question; so does its socket."""
 
@@ -159,12 +144,6 @@ def not_asked_after_a_reconnect() -> Any:
         return heard
 
     return _method(BrokerSync, "on_stream", careless)
-
-
-def approved_without_its_reservation() -> Any:
-    """An order may go although what it was approved with has expired."""
-    tests: dict[Check, Test] = {check: test for check, test in ORDER_PLAN.tests if check is not Check.RESERVATION}
-    return mock.patch("tradingmesh.core.risk.core.ORDER_PLAN", Plan.of(tests, frozenset(tests)))
 
 
 def numbers_used_again() -> Any:
@@ -233,20 +212,18 @@ class _both:  # noqa: N801 - a context, as the standard library writes them
 PLANTED = [
     Planted(bug.__name__, seed, bug)
     for bug, seed in (
-        (answered_before_it_is_on_disk, 2630),
+        (answered_before_it_is_on_disk, 220),
         (booked_again_when_it_comes_again, 0),
-        (booked_out_of_order, 10),
-        (acted_before_it_is_on_disk, 987),
+        (booked_out_of_order, 5),
+        (acted_before_it_is_on_disk, 374),
         (posted_again_without_looking, 0),
-        (a_lost_answer_taken_for_a_no, 366),
-        (any_answer_taken_for_this_one, 4),
+        (any_answer_taken_for_this_one, 3),
         (reserved_for_ever, 0),
-        (not_asked_after_a_reconnect, 3),
-        (approved_without_its_reservation, 0),
-        (numbers_used_again, 0),
+        (not_asked_after_a_reconnect, 5),
+        (numbers_used_again, 3),
         (never_sent_again, 0),
-        (confirmed_in_memory_only, 76),
+        (confirmed_in_memory_only, 166),
         (breaker_closed_by_a_restart, 0),
-        (halt_ended_by_a_restart, 0),
+        (halt_ended_by_a_restart, 39),
     )
 ]
