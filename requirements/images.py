@@ -17,12 +17,13 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 def pinned(lock: str) -> dict[str, str]:
-    """From the name of a package to its lines in the lock."""
-    found = {}
+    """From the name of a package to its lines in the lock: more than one version, where Pythons need different ones."""
+    found: dict[str, str] = {}
     for entry in re.split(r"\n(?=[a-z0-9])", lock):
         lines = [line for line in entry.splitlines() if line and not line.lstrip().startswith("#")]
         if lines:
-            found[re.split(r"[=\[ ]", lines[0])[0]] = "\n".join(lines)
+            name = re.split(r"[=\[ ]", lines[0])[0]
+            found[name] = found.get(name, "") + "\n".join(lines) + "\n"
     return found
 
 
@@ -44,7 +45,7 @@ def selected(image: str, lock: str, images: str) -> str:
     """The part of the lock for one image. Raises `KeyError` where there is no such image."""
     names = dict(line.split(": ") for line in images.splitlines())[image].split()
     there = pinned(lock)
-    return "".join(f"{there[name]}\n" for name in names)
+    return "".join(there[name] for name in names)
 
 
 def _closure(requirements: list[str], there: dict[str, str]) -> set[str]:

@@ -111,6 +111,18 @@ def test_the_list_is_what_the_lock_and_the_extras_come_to() -> None:
     assert written == (ROOT / "requirements/images.txt").read_text()
 
 
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("image", IMAGES)
+def test_each_python_gets_one_version_of_each_package(image: str, python: str) -> None:
+    """The lock has two of some, for different Pythons: that of the base image must be among what is installed."""
+    lock = (ROOT / "requirements/lock.txt").read_text()
+    chosen = _script().selected(image, lock, (ROOT / "requirements/images.txt").read_text())
+    lines = [line.rstrip(" \\") for line in chosen.splitlines() if line and not line.startswith(" ")]
+    world = {"python_version": python, "python_full_version": f"{python}.0"}
+    there = [one.name for one in map(Requirement, lines) if one.marker is None or one.marker.evaluate(world)]
+    assert sorted(there) == sorted(IMAGES[image])
+
+
 def test_there_is_an_image_for_each_program() -> None:
     """And one more list, of what builds them."""
     assert sorted(IMAGES) == sorted([*PROGRAMS, "build"])
