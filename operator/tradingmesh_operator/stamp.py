@@ -13,18 +13,16 @@ from tradingmesh_operator.objects import (
     digest,
 )
 
-WORKLOADS = ("Deployment", "StatefulSet")
-
 
 def stamped(manifest: Manifest, system: Manifest) -> Manifest:
-    """The manifest as it is applied. The number of replicas is no part of its hash: an autoscaler may own it."""
+    """The manifest as it is applied."""
     child = deepcopy(manifest)
     metadata = child["metadata"]
     metadata["namespace"] = system["metadata"]["namespace"]
     labels = metadata.setdefault("labels", {})
     labels |= {INSTANCE: system["metadata"]["name"], PART_OF: "tradingmesh", MANAGED_BY: MANAGER}
     metadata["ownerReferences"] = [owner(system)]
-    metadata.setdefault("annotations", {})[APPLIED_HASH] = _hash(child)
+    metadata.setdefault("annotations", {})[APPLIED_HASH] = digest(child)
     return child
 
 
@@ -38,9 +36,3 @@ def owner(system: Manifest) -> Manifest:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-
-
-def _hash(child: Manifest) -> str:
-    if child["kind"] in WORKLOADS:
-        child = {**child, "spec": {name: value for name, value in child["spec"].items() if name != "replicas"}}
-    return digest(child)
