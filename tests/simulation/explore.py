@@ -3,10 +3,10 @@
 import gc
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
 from multiprocessing import get_context
 from typing import NamedTuple
 
+from tests.simulation.plan import Focus
 from tests.simulation.stand_ins import stand_ins
 from tests.simulation.world import World
 
@@ -22,11 +22,11 @@ class Finding(NamedTuple):
     detail: str
 
 
-def findings(seeds: Iterator[int] | range) -> Iterator[Finding]:
+def findings(seeds: range, focus: Focus | None = None) -> Iterator[Finding]:
     """What these seeds break, as they are lived through."""
     with stand_ins(), _without_collections():
         for count, seed in enumerate(seeds):
-            yield from (Finding(seed, *broken) for broken in World(seed).run().violations)
+            yield from (Finding(seed, *broken) for broken in World(seed, focus=focus).run().violations)
             if count % CHUNK == CHUNK - 1:
                 gc.collect()
 
@@ -40,9 +40,9 @@ def explore(seeds: range, workers: int) -> list[Finding]:
         return [finding for found in pool.map(_listed, chunks) for finding in found]
 
 
-def first_finding(seeds: range) -> Finding | None:
-    """The first thing that these seeds break."""
-    return next(islice(findings(seeds), 1), None)
+def first_finding(seeds: range, focus: Focus) -> Finding | None:
+    """The first thing that these seeds break, with the plan's attention on something."""
+    return next(findings(seeds, focus), None)
 
 
 def traced(seed: int) -> World:

@@ -34,10 +34,14 @@ def _some_process(world: "World") -> "Process":
 
 def kill(world: "World") -> None:
     """A process ends: now, or in the middle of one of the next things it does."""
+    if world.plan.aim is not None:
+        name, step = world.plan.aim
+        world.processes[name].end_at(step, world.random.randint(1, FUSE_MAX))
+        return
     process = _some_process(world)
     if world.random.random() < 0.15:
         process.kill()
-    elif process.alive:
+    else:
         process.end_at(world.random.choice(STEPS[process.component]), world.random.randint(1, FUSE_MAX))
 
 

@@ -6,6 +6,7 @@ A swarm rather than one average: each seed has some kinds of faults and not the 
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -33,12 +34,18 @@ CHANCES = {"kill": 0.8, "power": 0.1}
 RATES = {"power": 0.3}
 """How often a second it then happens; where nothing is said that is drawn, too."""
 
+Focus = dict[str, Any]
+"""Fields of a plan."""
+Aim = tuple[str, str]
+"""A process, and the kind of its steps at which it is killed."""
+
 
 @dataclass(frozen=True)
 class Plan:
     """The draw of one seed. Rates are per second of virtual time; what is not in `rates` does not happen.
 
-    After a `warm_up` things go wrong only once orders may go out; otherwise from the first moment on.
+    After a `warm_up` things go wrong only once orders may go out; otherwise from the first moment on. With an `aim`
+    every kill is that one.
     """
 
     run_ns: int
@@ -54,9 +61,11 @@ class Plan:
     rates: dict[str, float]
     api_fault_chance: float
     stream_fault_chance: float
+    slow_disk_chance: float
     unique_client_ids: bool
     fill_ids_agree: bool
     tape_time: bool
+    aim: Aim | None = None
 
 
 def drawn(random: Random) -> Plan:
@@ -76,6 +85,7 @@ def drawn(random: Random) -> Plan:
         rates={fault: RATES.get(fault) or random.choice([0.3, 0.6, 1.2, 2.5]) for fault in chosen},
         api_fault_chance=random.choice([0.0, 0.03, 0.15]),
         stream_fault_chance=random.choice([0.0, 0.0, 0.1]),
+        slow_disk_chance=random.choice([0.0, 0.1, 0.3]),
         unique_client_ids=random.random() < 0.7,
         fill_ids_agree=random.random() < 0.7,
         tape_time=random.random() < 0.3,

@@ -1,25 +1,29 @@
 """Mistakes that were never made, to be made on purpose: each is one somebody could make in an afternoon.
 
-`seed` is one that finds the mistake; where the services have changed since, others are tried.
+Plans as they are drawn find each of them within some thousand seeds; with a plan that is after what the mistake is
+about (its `focus`), one of a few dozen does.
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from decimal import Decimal
 from typing import Any, NamedTuple
 from unittest import mock
 
 import msgspec
 import zmq
 
+from tests.simulation.plan import MS, Focus
 from tradingmesh.adapters.alpaca_trading import AlpacaTrading
 from tradingmesh.adapters.zmq_messages import read
-from tradingmesh.core.checks import Approved
+from tradingmesh.core.checks import Approved, Check
 from tradingmesh.core.fills import ReportAnswer
-from tradingmesh.core.orders.effects import Effect, Send
+from tradingmesh.core.orders.effects import Effect, Send, SubmitRefused, SubmitUnanswered
 from tradingmesh.core.orders.sync import PERIOD_NS, BrokerSync
 from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.core.risk.breaker import BreakerMoved
 from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.pre_trade import ORDER_PLAN, Plan, Test
 from tradingmesh.core.risk.records import SwitchSet
 from tradingmesh.core.risk.reports import Handed, ReportSequences, place_of
 from tradingmesh.execution_engine.delivery import Delivery
@@ -32,10 +36,10 @@ from tradingmesh.wire.messages import RISK_CHECK_RESPONSE
 
 
 class Planted(NamedTuple):
-    """A mistake, and how to make it for a while."""
+    """A mistake, how to make it for a while, and the plan in which it soon shows."""
 
     name: str
-    seed: int
+    focus: Focus
     planted: Callable[[], AbstractContextManager[Any]]
 
 
@@ -98,6 +102,20 @@ def posted_again_without_looking() -> Any:
     return mock.patch.object(AlpacaTrading, "_look_up", return_value=None)
 
 
+def a_lost_answer_taken_for_a_no() -> Any:
+    """An order whose answer was lost counts as refused."""
+
+    def hasty(on_submitted: Callable[..., list[Effect]]) -> Callable[..., list[Effect]]:
+        def submitted(self: OrderTable, answer: Any, *more: Any) -> list[Effect]:
+            if isinstance(answer, SubmitUnanswered):
+                answer = SubmitRefused(answer.client_order_id, answer.reason)
+            return on_submitted(self, answer, *more)
+
+        return submitted
+
+    return _method(OrderTable, "on_submitted", hasty)
+
+
 def any_answer_taken_for_this_one() -> Any:
     """The execution engine takes whatever answer comes for that to its last question; so does its socket."""
 
@@ -144,6 +162,12 @@ def not_asked_after_a_reconnect() -> Any:
         return heard
 
     return _method(BrokerSync, "on_stream", careless)
+
+
+def approved_without_its_reservation() -> Any:
+    """An order may go although what it was approved with has expired."""
+    tests: dict[Check, Test] = {check: test for check, test in ORDER_PLAN.tests if check is not Check.RESERVATION}
+    return mock.patch("tradingmesh.core.risk.core.ORDER_PLAN", Plan.of(tests, frozenset(tests)))
 
 
 def numbers_used_again() -> Any:
@@ -209,21 +233,26 @@ class _both:  # noqa: N801 - a context, as the standard library writes them
             patch.stop()
 
 
+KILLED_OFTEN = {"kill": 2.5}
+WRITES = {"rates": KILLED_OFTEN, "slow_disk_chance": 0.5, "warm_up": True}
+APPROVALS = {"rates": KILLED_OFTEN, "quote_every_ns": 40 * MS, "aim": ("risk-manager", "flush"), "warm_up": True}
 PLANTED = [
-    Planted(bug.__name__, seed, bug)
-    for bug, seed in (
-        (answered_before_it_is_on_disk, 220),
-        (booked_again_when_it_comes_again, 0),
-        (booked_out_of_order, 5),
-        (acted_before_it_is_on_disk, 374),
-        (posted_again_without_looking, 0),
-        (any_answer_taken_for_this_one, 3),
-        (reserved_for_ever, 0),
-        (not_asked_after_a_reconnect, 5),
-        (numbers_used_again, 3),
-        (never_sent_again, 0),
-        (confirmed_in_memory_only, 166),
-        (breaker_closed_by_a_restart, 0),
-        (halt_ended_by_a_restart, 39),
+    Planted(bug.__name__, focus, bug)
+    for bug, focus in (
+        (answered_before_it_is_on_disk, {**WRITES, "aim": ("risk-manager", "commit")}),
+        (booked_again_when_it_comes_again, {}),
+        (booked_out_of_order, {}),
+        (acted_before_it_is_on_disk, {**WRITES, "aim": ("execution-engine", "commit")}),
+        (posted_again_without_looking, {"api_fault_chance": 0.15, "unique_client_ids": False}),
+        (a_lost_answer_taken_for_a_no, {"rates": {"outage": 1.2, "stream": 1.2}, "warm_up": True}),
+        (any_answer_taken_for_this_one, {}),
+        (reserved_for_ever, {}),
+        (not_asked_after_a_reconnect, {"rates": {"stream": 1.2}}),
+        (approved_without_its_reservation, APPROVALS),
+        (numbers_used_again, {"rates": {"kill": 1.2}}),
+        (never_sent_again, {"rates": {"cut": 1.2}}),
+        (confirmed_in_memory_only, APPROVALS),
+        (breaker_closed_by_a_restart, {"rates": {"kill": 1.2}, "daily_loss": Decimal(20)}),
+        (halt_ended_by_a_restart, {"rates": {"kill": 1.2, "halt": 2.5}}),
     )
 ]

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 TOKEN = "token"
 WRITES = ("commit", "flush")
-SLOW_CHANCE = 0.1
 SLOW_NS = 8 * MS
 Build = Callable[[Context], Service]
 
@@ -141,8 +140,8 @@ class Process:
 
     def step(self, what: str) -> None:
         """Something is about to leave the process, or has just left it. A disk takes its time at that."""
-        if what in WRITES and self.world.trouble and self.loop is not None and self.world.random.random() < SLOW_CHANCE:
-            self._wait_for_disk(self.loop)
+        if what in WRITES and self.world.trouble and self._disk_is_slow():
+            self._wait_for_disk()
         if self.fuse and self._fuse_at in ("", what):
             self.fuse -= 1
             if not self.fuse:
@@ -152,11 +151,16 @@ class Process:
 
     def end_at(self, what: str, number: int) -> None:
         """It ends at so many steps of that kind from now; any kind where nothing is said."""
-        self.fuse, self._fuse_at = number, what
+        if self.alive:
+            self.fuse, self._fuse_at = number, what
 
-    def _wait_for_disk(self, loop: VirtualLoop) -> None:
+    def _disk_is_slow(self) -> bool:
+        return self.world.random.random() < self.world.plan.slow_disk_chance
+
+    def _wait_for_disk(self) -> None:
         starting = Process.starting
-        loop.block(int(self.world.random.expovariate(1 / SLOW_NS)))
+        if self.loop is not None:
+            self.loop.block(int(self.world.random.expovariate(1 / SLOW_NS)))
         Process.starting = starting  # others may have started meanwhile
 
     def guard(self, act: Callable[[], object]) -> bool:

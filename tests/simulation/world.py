@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from tests.simulation.broker_stream import VirtualStream
 from tests.simulation.faults import FAULTS
 from tests.simulation.model_broker import COMMISSION, Json, ModelBroker
 from tests.simulation.outside import Feed, Person
-from tests.simulation.plan import MS, SYMBOLS, Plan, S, drawn
+from tests.simulation.plan import MS, SYMBOLS, Focus, Plan, S, drawn
 from tests.simulation.process import Process
 from tests.simulation.settle import settle
 from tests.simulation.stand_ins import JITTER
@@ -81,10 +82,11 @@ class Manifest:
 class World:
     """One seed. `run` lives it through; `violations` is what must be empty afterwards."""
 
-    def __init__(self, seed: int, *, tracing: bool = False) -> None:
+    def __init__(self, seed: int, *, tracing: bool = False, focus: Focus | None = None) -> None:
+        """`focus` are fields of the plan that are not drawn."""
         self.seed = seed
         self.random = Random(seed)  # noqa: S311 - replayable is what it must be
-        self.plan = drawn(self.random)
+        self.plan = replace(drawn(self.random), **(focus or {}))
         self.time = VirtualTime()
         self.trace = Trace(self.time) if tracing else None
         self.trouble = not self.plan.warm_up
