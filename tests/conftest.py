@@ -9,6 +9,7 @@ from typing import Any
 # alpaca_library keeps pyarrow out of the process that imports it; here one process tests both sides.
 import pyarrow as pa  # noqa: F401
 import pytest
+import structlog
 
 from tests.cluster.api_server import ApiServer
 from tradingmesh.testing.postgres_server import PostgresServer, programs
@@ -63,6 +64,16 @@ def databases(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[sqlite3.Connecti
     yield opened
     for database in opened:
         database.close()
+
+
+@pytest.fixture(autouse=True)
+def logging_untouched() -> Iterator[None]:
+    """Loggers are configured once a process: a test that does it here would take the lines from the tests after it."""
+    before = structlog.get_config()["wrapper_class"]
+    yield
+    touched = structlog.get_config()["wrapper_class"] is not before
+    structlog.reset_defaults()
+    assert not touched, "this test configured structlog for the whole run; give what it tests structlog.get_logger()"
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import BaseModel
 
 from tradingmesh.contract import API_VERSION, HOT_PARTS, KIND, Component, parts_of
 from tradingmesh.runtime.component import _context
 from tradingmesh.runtime.settings import Settings, parse_manifest
-from tradingmesh.telemetry.logs import configure
 
 MESH = [component for component in Component if component is not Component.ALPACA_SIMULATOR]
 READ_AND_NOT_USED = {
@@ -57,7 +57,7 @@ def read_by(component: Component, folder: Path) -> set[str]:
     manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "x"}, "spec": SPEC}
     system = parse_manifest(manifest, source="test")
     found: set[str] = set()
-    context = _context(component, settings, system, configure("ERROR", component=component.value, instance="x"))
+    context = _context(component, settings, system, structlog.get_logger())
     context = context._replace(spec=Listening(system.spec, found))  # type: ignore[arg-type]
     try:
         service = import_module(f"tradingmesh.{component.value.replace('-', '_')}.main").build(context)

@@ -34,7 +34,8 @@ def test_a_system_gets_ready(place: Place) -> None:
     """`kubectl wait --for=condition=Ready` is what people wait with."""
     place.apply()
     place.until_reconciled()
-    assert place.condition("Ready")[:2] == ("False", "ComponentsNotReady")
+    # At first the Deployments' own controller has not looked yet, and the system is told to be rolling out.
+    until(lambda: place.condition("Ready")[:2] == ("False", "ComponentsNotReady"), "the components that are missing")
     place.until_ready()
     assert "condition met" in place.kubectl("wait", "--for=condition=Ready", "tsys/demo", "--timeout=20s")
     assert until(lambda: place.events().get("Ready"), "the Event")
