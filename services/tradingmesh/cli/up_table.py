@@ -9,18 +9,7 @@ from rich.text import Text
 
 from tradingmesh.cli.up_figures import Figures
 from tradingmesh.core.money import cents
-
-STAGES = {
-    "feed": "feed: stream to mesh",
-    "tick_to_signal": "tick to signal",
-    "risk-check": "risk check, in the risk manager",
-    "risk_check_round_trip": "risk check, round trip",
-    "tick_to_approved": "tick to approved signal",
-    "order_ready": "approved signal to order ready",
-    "order_post": "order POST, round trip",
-    "report-apply": "fill booked",
-}
-"""The stages worth a row, in the order of a tick's way; the report has all."""
+from tradingmesh.core.stages import STAGES
 
 
 def share_done(figures: Figures) -> float | None:

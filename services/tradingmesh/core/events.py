@@ -187,6 +187,53 @@ class LinkLost(_Event, frozen=True):
     lost: int
 
 
+class StageLatency(msgspec.Struct, frozen=True):
+    """How long one stage took since the beat before."""
+
+    stage: str
+    p50_us: float
+    p99_us: float
+    count: int
+
+
+class ComponentBeat(_Event, frozen=True):
+    """How a component fares, told every second. `gaps` are the messages that it missed since it started."""
+
+    instance: str
+    not_ready: tuple[str, ...]
+    gaps: int
+    stages: tuple[StageLatency, ...]
+
+
+class LedgerPosition(msgspec.Struct, frozen=True):
+    """One position at its mark. Money and quantities are exact, as text."""
+
+    symbol: str
+    quantity: str
+    cost: str
+    mark: str
+    realised: str
+    unrealised: str
+
+
+class Ledger(msgspec.Struct, frozen=True):
+    """What the risk manager's ledger comes to. Of many positions not all are told: `positions_count` is of all."""
+
+    cash: str
+    equity: str
+    realised: str
+    unrealised: str
+    day_profit: str
+    positions: tuple[LedgerPosition, ...]
+    positions_count: int
+
+
+class LedgerTold(_Event, frozen=True):
+    """The ledger, told twice a second as it then is: one that is lost is made good by the next."""
+
+    ledger: Ledger
+
+
 class ComponentError(_Event, frozen=True):
     """Something in a component needs attention."""
 
@@ -216,5 +263,7 @@ SystemEvent = (
     | ComponentStopped
     | SubscriberSlow
     | LinkLost
+    | ComponentBeat
+    | LedgerTold
     | ComponentError
 )
