@@ -1,7 +1,8 @@
 # One file, an image a component: --build-arg IMAGE=risk-manager, or IMAGE=operator --target operator. `make images` makes all.
 # See docs/decisions/0088-an-image-is-a-part-of-the-lock.md.
 ARG BASE=python:3.12-slim
-ARG HELM=alpine/helm:3.18.4
+ARG HELM_VERSION=3.22.0
+ARG HELM=alpine/helm:${HELM_VERSION}
 
 # The program itself, as a wheel: the same for every image.
 FROM ${BASE} AS wheel
@@ -17,10 +18,10 @@ RUN /tool/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-di
 
 # What one image needs, in a virtual environment without pip. The packages come before the program: they change less often.
 FROM ${BASE} AS packages
-ARG IMAGE
 WORKDIR /src
 RUN python3 -m venv /tool && python3 -m venv --without-pip /opt/tradingmesh
 COPY requirements/lock.txt requirements/images.py requirements/images.txt requirements/
+ARG IMAGE
 RUN python3 requirements/images.py "${IMAGE:?name the image: --build-arg IMAGE=risk-manager}" > packages.txt \
     && /tool/bin/pip --python /opt/tradingmesh/bin/python install --no-cache-dir --no-deps --require-hashes -r packages.txt
 COPY --from=wheel /wheels /wheels
@@ -28,13 +29,6 @@ RUN /tool/bin/pip --python /opt/tradingmesh/bin/python install --no-cache-dir --
 
 # A root file system that may be read-only, and nobody's rights: what is written goes to /tmp and to the data volume.
 FROM ${BASE} AS component
-ARG IMAGE
-ARG VERSION=0.1.0
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="tradingmesh ${IMAGE}" \
-      org.opencontainers.image.description="An algorithmic trading system as a mesh of small services: ${IMAGE}" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
 COPY --from=packages /opt/tradingmesh /opt/tradingmesh
 ENV PATH=/opt/tradingmesh/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -42,6 +36,14 @@ ENV PATH=/opt/tradingmesh/bin:$PATH \
 USER 10001:10001
 WORKDIR /tmp
 ENTRYPOINT ["tradingmesh"]
+# Last, for the revision is another each time: what is above need not be made again.
+ARG IMAGE
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="tradingmesh ${IMAGE}" \
+      org.opencontainers.image.description="An algorithmic trading system as a mesh of small services: ${IMAGE}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 
 FROM ${HELM} AS helm
 

@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-operator crd charts images chaos lint format lock bench clean
+.PHONY: help demo test test-operator crd charts images cluster cluster-images cluster-down e2e chaos lint format lock bench clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 
 $(STAMP): requirements/lock.txt pyproject.toml
 	@echo "setting up $(VENV) from requirements/lock.txt"
@@ -22,25 +22,27 @@ $(STAMP): requirements/lock.txt pyproject.toml
 demo: $(STAMP)  ## trade a generated tape through the whole mesh on this machine
 	@$(BIN)/tradingmesh up -f manifests/demo.yaml
 
-test: $(STAMP)  ## every test but those of test-operator
-	@$(BIN)/python -m pytest --ignore=tests/operator --ignore=tests/charts
+test: $(STAMP)  ## every test but those of test-operator and e2e
+	@$(BIN)/python -m pytest --ignore=tests/operator --ignore=tests/charts --ignore=tests/e2e/cluster
 
 test-operator: $(STAMP)  ## the operator and the charts, against a real Kubernetes API server (built once, with Go)
-	@$(BIN)/python tests/cluster/build_tools.py etcd kube-apiserver kube-controller-manager kubectl helm helm-docs >/dev/null
+	@$(BIN)/python -m tests.cluster.build_tools etcd kube-apiserver kube-controller-manager kubectl helm helm-docs >/dev/null
 	@$(BIN)/python -m pytest tests/operator tests/charts
 
 crd: $(STAMP)  ## write the CustomResourceDefinition anew from the models of tradingmesh.contract
 	@$(BIN)/python -m tradingmesh_operator.crd
 
 charts: $(STAMP)  ## write what is generated in the charts, their READMEs and goldens, and resolve their dependencies
-	@$(BIN)/python -m tradingmesh_operator.charts --helm-docs $$($(BIN)/python tests/cluster/build_tools.py helm-docs)
+	@$(BIN)/python -m tradingmesh_operator.charts --helm-docs $$($(BIN)/python -m tests.cluster.build_tools helm-docs)
 	@UPDATE_GOLDENS=1 $(BIN)/python -m pytest -q tests/charts/test_chart_goldens.py
 
 IMAGE_PREFIX ?= tradingmesh
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE ?= python:3.12-slim
-HELM_IMAGE ?= alpine/helm:3.18.4
-BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
+HELM_IMAGE ?=
+# The first that works: a docker without its engine does not.
+WORKING = $(eval WORKING := $(shell for tool in docker podman buildah; do $$tool info >/dev/null 2>&1 && echo $$tool && break; done))$(WORKING)
+BUILDER ?= $(WORKING)
 BUILD_FLAGS ?=
 IMAGES := $(filter-out build,$(shell sed 's/:.*//' requirements/images.txt))
 
@@ -49,8 +51,23 @@ images: $(addprefix image-,$(IMAGES))  ## an image a component, and the operator
 image-%:
 	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to make images"; exit 1; }
 	$(BUILDER) build $(BUILD_FLAGS) --target $(if $(filter operator,$*),operator,component) --build-arg IMAGE=$* \
-		--build-arg BASE=$(BASE) --build-arg HELM=$(HELM_IMAGE) --build-arg VERSION=$(TAG) \
+		--build-arg BASE=$(BASE) $(if $(HELM_IMAGE),--build-arg HELM=$(HELM_IMAGE)) --build-arg VERSION=$(TAG) \
 		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) --tag $(IMAGE_PREFIX)/$*:$(TAG) .
+
+CLUSTER ?= packages
+
+cluster: $(STAMP)  ## a real Kubernetes of one node on this machine; CLUSTER=kind where Docker is
+	@$(BIN)/python -m tests.cluster up --with $(CLUSTER)
+
+cluster-images: $(STAMP)  ## make the images and bring them into it
+	@$(BIN)/python -m tests.cluster images --with $(CLUSTER)
+	@$(BIN)/python -m tests.cluster load --with $(CLUSTER)
+
+cluster-down: $(STAMP)  ## end it
+	@$(BIN)/python -m tests.cluster down --with $(CLUSTER)
+
+e2e: $(STAMP)  ## the whole system in a cluster, by helm and kubectl: that of E2E_KUBECONFIG, or one of its own
+	@$(BIN)/python -m pytest tests/e2e/cluster
 
 chaos: $(STAMP)  ## break everything on purpose, at full length; SEED=n repeats a run
 	@$(BIN)/python -m pytest tests/chaos tests/simulation --full $(if $(SEED),--seed $(SEED))

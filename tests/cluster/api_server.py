@@ -19,6 +19,7 @@ from typing import IO
 import yaml
 
 from tests.cluster.build_tools import build, etcd
+from tests.cluster.flags import flags
 from tradingmesh.cli.up_ports import counted_from
 
 READY_WITHIN_S = 120.0
@@ -82,7 +83,7 @@ class ApiServer:
             "leader-elect": "false",
             "controllers": _CONTROLLERS,
         }
-        self._run("kube-controller-manager", str(build("kube-controller-manager")), *_flags(options))
+        self._run("kube-controller-manager", str(build("kube-controller-manager")), *flags(options))
 
     def end(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends `kube-apiserver`, `etcd` or `kube-controller-manager`, and waits until it is gone."""
@@ -149,7 +150,7 @@ class ApiServer:
             "initial-advertise-peer-urls": peers,
             "initial-cluster": f"default={peers}",
         }
-        self._run("etcd", etcd(), *_flags(options), "--unsafe-no-fsync")
+        self._run("etcd", etcd(), *flags(options), "--unsafe-no-fsync")
         self._until_ready("etcd", f"{self._etcd_url}/health")
 
     def _api_options(self) -> list[str]:
@@ -168,7 +169,7 @@ class ApiServer:
             "service-account-signing-key-file": self.folder / "service-accounts.pem",
             "enable-admission-plugins": "PodSecurity,ResourceQuota",
         }
-        return _flags(options)
+        return flags(options)
 
     def _run(self, name: str, *command: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")
@@ -198,7 +199,3 @@ class ApiServer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.HTTPError):
             return False
-
-
-def _flags(options: dict[str, object]) -> list[str]:
-    return [f"--{name}={value}" for name, value in options.items()]

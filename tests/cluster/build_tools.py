@@ -1,6 +1,6 @@
 """Builds the programs of a real Kubernetes that tests start, and prints where each is.
 
-    python tests/cluster/build_tools.py kube-apiserver helm
+    python -m tests.cluster.build_tools kube-apiserver helm
 
 Each is built once and kept outside the checkout, in `$XDG_CACHE_HOME/tradingmesh/tools/VERSION` (default `~/.cache`).
 Go builds them from the modules pinned here and in `kubernetes/go.mod`; etcd comes from the system's packages.
@@ -8,16 +8,21 @@ Go builds them from the modules pinned here and in `kubernetes/go.mod`; etcd com
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.cluster.packages import need
+
 KUBERNETES = "v1.34.4"
-HELM = "v3.22.0"
-HELM_DOCS = "v1.14.2"
 HERE = Path(__file__).parent
+HELM = "v" + re.findall(r"^ARG HELM_VERSION=(.+)$", (HERE.parents[1] / "Dockerfile").read_text(), re.MULTILINE)[0]
+"""The one that is in the operator's image, for what it renders is tested."""
+HELM_DOCS = "v1.14.2"
+COREDNS = "v1.15.0"
 _LINK = "-s -w"
 _VERSION = "k8s.io/component-base/version"
 _HELM_ASSUMES = "helm.sh/helm/v3/pkg/chartutil"
@@ -35,7 +40,11 @@ class Tool(NamedTuple):
 TOOLS = {
     "kube-apiserver": Tool("k8s.io/kubernetes/cmd/kube-apiserver", KUBERNETES, 240),
     "kube-controller-manager": Tool("k8s.io/kubernetes/cmd/kube-controller-manager", KUBERNETES, 120),
+    "kube-scheduler": Tool("k8s.io/kubernetes/cmd/kube-scheduler", KUBERNETES, 30),
+    "kubelet": Tool("k8s.io/kubernetes/cmd/kubelet", KUBERNETES, 60),
+    "kube-proxy": Tool("k8s.io/kubernetes/cmd/kube-proxy", KUBERNETES, 30),
     "kubectl": Tool("k8s.io/kubernetes/cmd/kubectl", KUBERNETES, 60),
+    "coredns": Tool("github.com/coredns/coredns", COREDNS, 130),
     "helm": Tool("helm.sh/helm/v3/cmd/helm", HELM, 140),
     "helm-docs": Tool("github.com/norwoodj/helm-docs/cmd/helm-docs", HELM_DOCS, 40),
 }
@@ -65,15 +74,8 @@ def build(name: str) -> Path:
 
 def etcd() -> str:
     """The etcd of the system, installed where root may. Raises `SystemExit` saying what to install otherwise."""
-    if shutil.which("etcd") is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet, stdout=sys.stderr)
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "etcd-server"]
-        subprocess.run(install, check=True, env=quiet, stdout=sys.stderr)
-    found = shutil.which("etcd")
-    if found is None:
-        raise SystemExit("etcd is missing: install it (Debian: apt-get install etcd-server)")
-    return found
+    need("etcd")
+    return shutil.which("etcd") or "etcd"
 
 
 def _go_build(tool: Tool, into: Path) -> None:
