@@ -210,7 +210,10 @@ class Mesh:
     def _child(self, process: Process) -> Child:
         command = [sys.executable, "-c", _START.format(prelude=self.prelude.get(process.instance, ""))]
         settings = Settings(
-            control_token=SecretStr(TOKEN), apca_api_key_id="key-id", apca_api_secret_key=SecretStr("secret")
+            page_port=0,
+            control_token=SecretStr(TOKEN),
+            apca_api_key_id="key-id",
+            apca_api_secret_key=SecretStr("secret"),
         )
         told = environment(process, self._place, settings, self.simulator_port)
         log_file = self._place.folder / f"{process.instance}.log"

@@ -52,7 +52,7 @@ def folder() -> Iterator[Path]:
 
 
 def read_by(component: Component, folder: Path) -> set[str]:
-    settings = Settings(instance="x", data_dir=folder, ipc_dir=folder, simulator_port=1)
+    settings = Settings(instance="x", data_dir=folder, ipc_dir=folder, simulator_port=1, page_port=0)
     settings = settings.model_copy(update={"apca_api_key_id": "key", "system_file": folder / "system.yaml"})
     manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "x"}, "spec": SPEC}
     system = parse_manifest(manifest, source="test")

@@ -83,7 +83,7 @@ def beat(
     instance: str, at_ms: int = 1, *stages: StageLatency, gaps: int = 0, why: tuple[str, ...] = ()
 ) -> ComponentBeat:
     meta = about(at_ms, instance.rstrip("-0123456789"))
-    return ComponentBeat(metadata=meta, instance=instance, not_ready=why, gaps=gaps, stages=stages)
+    return ComponentBeat(metadata=meta, instance=instance, version="0.1.0", not_ready=why, gaps=gaps, stages=stages)
 
 
 def started(instance: str, at_ms: int = 1) -> ComponentStarted:

@@ -1,7 +1,9 @@
 """How components fare on the live page: by their beats, the silent ones last to stay."""
 
+import msgspec
+
 from tests.unit.page_told import about, beat, started, stopped
-from tradingmesh.core.events import ComponentBeat, StageLatency
+from tradingmesh.core.events import StageLatency
 from tradingmesh.core.page.components import (
     FORGET_AFTER_MS,
     ComponentEvent,
@@ -24,7 +26,7 @@ def after(*events: ComponentEvent) -> Components:
 def test_a_beat_says_how_it_is() -> None:
     """Ready or why not, what it missed since its start, when it was heard."""
     [row] = after(started("risk-manager", 1), beat("risk-manager", 2, gaps=3, why=("journal: disk full", "a gap")))
-    assert (row.instance, row.version, row.starts) == ("risk-manager", "0.1.0", 1)
+    assert (row.instance, row.version) == ("risk-manager", "0.1.0")
     assert (row.not_ready, row.gaps, row.heard_ms) == ("journal: disk full; a gap", 3, 2)
 
 
@@ -69,5 +71,5 @@ def test_who_is_silent_for_long_is_gone() -> None:
 
 def test_two_components_of_one_instance_name_are_two() -> None:
     """Whatever they are called, they are told apart by the component."""
-    other = ComponentBeat(metadata=about(1, "other"), instance="risk-manager", not_ready=(), gaps=0, stages=())
+    other = msgspec.structs.replace(beat("risk-manager"), metadata=about(1, "other"))
     assert len(after(beat("risk-manager"), other)) == 2

@@ -73,7 +73,7 @@ def test_fills_are_there_once_with_their_figures() -> None:
     assert [row.fill_id for row in fills] == ["a:200", "a:100"]
     newest = fills[0]
     assert (newest.quantity, newest.price, newest.commission, newest.slippage) == ("100", "190.25", "0.5", "1.25")
-    assert (newest.trace_id, newest.filled_ms) == ("trace-a", 2)
+    assert (newest.trace_id, newest.booked_ms) == ("trace-a", 2)
 
 
 def test_the_newest_fills_stay() -> None:

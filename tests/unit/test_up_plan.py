@@ -80,33 +80,36 @@ def test_a_tape_does_not_go_with_the_market() -> None:
 def test_ports_are_named_by_the_setting_that_chose_them() -> None:
     """Channels by their manifest field, processes by their name."""
     spec = _system(endpoints={"riskCheck": {"port": 7001}}).spec
-    needed = ports_needed(spec, processes(spec, count(9090)), 8900)
+    needed = ports_needed(spec, processes(spec, count(9090)), 8900, 8080)
     assert needed[7001] == "spec.endpoints.riskCheck.port"
     assert needed[5562] == "spec.endpoints.fillAcks.port"
     assert needed[8900] == "the simulator's port (TRADINGMESH_SIMULATOR_PORT)"
-    assert len(needed) == len(Channel) + 11
+    assert needed[8080] == "the live page's port (TRADINGMESH_PAGE_PORT)"
+    assert len(needed) == len(Channel) + 12
 
 
 def test_over_ipc_the_channels_need_no_ports() -> None:
     """Only HTTP is left on TCP."""
     spec = _system(endpoints={"transport": "ipc"}).spec
-    assert len(ports_needed(spec, processes(spec, count(9090)), 8900)) == 11
+    assert len(ports_needed(spec, processes(spec, count(9090)), 8900, 8080)) == 12
 
 
 def test_one_port_for_two_things_is_refused() -> None:
     """An admin port that is a channel's port as well names both."""
     spec = _system(endpoints={"fills": {"port": 9091}}).spec
     with pytest.raises(ConfigError, match=r"^spec\.endpoints\.fills\.port: 9091 is the admin port of .* as well$"):
-        ports_needed(spec, processes(spec, count(9090)), 8900)
+        ports_needed(spec, processes(spec, count(9090)), 8900, 8080)
 
 
 def test_a_process_is_told_all_it_needs() -> None:
     """Files, folders, its ports, the token and the keys."""
     place = RunPlace(Path("/run"), Path("/run/data"), Path("/ipc"))
     settings = Settings(apca_api_key_id="key", apca_api_secret_key=SecretStr("s"), control_token=SecretStr("t"))
+    settings = settings.model_copy(update={"page_port": 8081})
     told = environment(Process(Component.RISK_MANAGER, "risk-manager", 9091), place, settings, 8900)
     assert told["TRADINGMESH_SYSTEM_FILE"] == "/run/system.yaml"
     assert told["TRADINGMESH_ADMIN_PORT"] == "9091"
+    assert told["TRADINGMESH_PAGE_PORT"] == "8081"
     assert told["TRADINGMESH_SIMULATOR_PORT"] == "8900"
     assert (told["APCA_API_KEY_ID"], told["APCA_API_SECRET_KEY"], told["TRADINGMESH_CONTROL_TOKEN"]) == (
         "key",

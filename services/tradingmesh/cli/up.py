@@ -13,7 +13,7 @@ from tradingmesh.adapters.strategy_loader import load_strategy
 from tradingmesh.adapters.tape import GENERATED
 from tradingmesh.cli.up_place import clear_up, make_place, schema_of, write_environment
 from tradingmesh.cli.up_plan import Process, overridden, ports_needed, processes
-from tradingmesh.cli.up_ports import check_free, counted_from
+from tradingmesh.cli.up_ports import check_free, counted_from, is_free
 from tradingmesh.cli.up_report import Report, report_of, summary, write_report
 from tradingmesh.cli.up_run import Run
 from tradingmesh.cli.up_screen import screen_for
@@ -53,6 +53,12 @@ def up(options: Options) -> bool:
     console.print(
         f"logs in {place.folder}; for status and halt: . {told}", markup=False, highlight=False, soft_wrap=True
     )
+    console.print(
+        f"live page, once metrics-collector is ready: http://127.0.0.1:{settings.page_port}/",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
     with screen_for(console, _heading(ready.system)) as screen:
         run = Run(ready.system, settings, place, ready.planned, ready.simulator_port, screen)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -82,8 +88,10 @@ def check(options: Options) -> Ready:
     settings = settings.model_copy(update=_keys(settings, system.spec.mode))
     taken = [system.spec.endpoints.of(channel).port for channel in Channel]
     simulator_port = settings.simulator_port or next(counted_from(0, taken))
-    planned = processes(system.spec, counted_from(settings.admin_port, [*taken, simulator_port]))
-    check_free(ports_needed(system.spec, planned, simulator_port))
+    page_port = _page_port(settings, [*taken, simulator_port])
+    settings = settings.model_copy(update={"page_port": page_port})
+    planned = processes(system.spec, counted_from(settings.admin_port, [*taken, simulator_port, page_port]))
+    check_free(ports_needed(system.spec, planned, simulator_port, page_port))
     return Ready(system, settings, planned, simulator_port)
 
 
@@ -96,6 +104,15 @@ def _to_the_end(run: Run, options: Options) -> Report | None:
     if options.report is not None:
         write_report(report, options.report)
     return report
+
+
+def _page_port(settings: Settings, taken: Sequence[int]) -> int:
+    """The live page's port: the one that was set; otherwise the usual one, or a free one where several meshes run."""
+    port = settings.page_port
+    if port and "page_port" in settings.model_fields_set:
+        return port
+    usual = port and settings.admin_port and port not in taken and is_free(port)
+    return port if usual else next(counted_from(0, taken))
 
 
 def _check_tape(spec: TradingSystemSpec) -> None:

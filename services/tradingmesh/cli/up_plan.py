@@ -81,10 +81,13 @@ def processes(spec: TradingSystemSpec, admin_ports: Iterator[int]) -> tuple[Proc
     return tuple(found)
 
 
-def ports_needed(spec: TradingSystemSpec, planned: Sequence[Process], simulator_port: int) -> dict[int, str]:
+def ports_needed(
+    spec: TradingSystemSpec, planned: Sequence[Process], simulator_port: int, page_port: int
+) -> dict[int, str]:
     """Each TCP port the system will listen on, and which setting says so. Raises `ConfigError` for one needed twice."""
     needed: dict[int, str] = {}
     wanted = [(p.port, f"the admin port of {p.instance} (TRADINGMESH_ADMIN_PORT)") for p in planned]
+    wanted.append((page_port, "the live page's port (TRADINGMESH_PAGE_PORT)"))
     if spec.mode is Mode.SIMULATED:
         wanted.append((simulator_port, "the simulator's port (TRADINGMESH_SIMULATOR_PORT)"))
     if spec.endpoints.transport == "tcp":
@@ -104,6 +107,7 @@ def environment(process: Process, place: RunPlace, settings: Settings, simulator
         "TRADINGMESH_DATA_DIR": str(place.data_dir),
         "TRADINGMESH_IPC_DIR": str(place.ipc_dir),
         "TRADINGMESH_ADMIN_PORT": str(process.port),
+        "TRADINGMESH_PAGE_PORT": str(settings.page_port),
         "TRADINGMESH_SIMULATOR_PORT": str(simulator_port),
         "TRADINGMESH_SIMULATOR_HOLD": "1",
         "TRADINGMESH_POSTGRES_SCHEMA": settings.postgres_schema,

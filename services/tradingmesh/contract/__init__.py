@@ -9,7 +9,7 @@ from tradingmesh.contract.broker_api import ApiCircuitBreakerSpec, RetrySpec
 from tradingmesh.contract.endpoints import EndpointsSpec
 from tradingmesh.contract.faults import FaultKind, FaultPlace, FaultSpec, FaultsSpec
 from tradingmesh.contract.fields import SYMBOL_MAX_BYTES, Spec
-from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, SIMULATOR_PORT, Channel, Component
+from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, PAGE_PORT, SIMULATOR_PORT, Channel, Component
 from tradingmesh.contract.parts import HOT_PARTS, channels_of, endpoint_key, parts_of
 from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, SymbolLimits, TradingState
 from tradingmesh.contract.system import (
@@ -28,6 +28,7 @@ __all__ = [
     "FLATTEN",
     "HOT_PARTS",
     "KIND",
+    "PAGE_PORT",
     "SIMULATOR_PORT",
     "SYMBOL_MAX_BYTES",
     "ApiCircuitBreakerSpec",

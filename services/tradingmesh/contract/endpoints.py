@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from tradingmesh.contract.fields import DurationMs, Port, Spec, Whole
-from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, Channel
+from tradingmesh.contract.names import ADMIN_PORT, CHANNELS, PAGE_PORT, Channel, Component
 
 
 class EndpointSpec(Spec):
@@ -92,6 +92,8 @@ class EndpointsSpec(Spec):
             port = self.of(channel).port
             if port == ADMIN_PORT:
                 raise ValueError(f"{channel} uses port {port}, which is every component's admin port")
+            if port == PAGE_PORT and CHANNELS[channel].binder is Component.METRICS_COLLECTOR:
+                raise ValueError(f"{channel} uses port {port}, which is the live page's")
             if port in taken:
                 raise ValueError(f"{taken[port]} and {channel} both use port {port}")
             taken[port] = channel

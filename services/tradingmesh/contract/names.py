@@ -84,4 +84,6 @@ CHANNELS: dict[Channel, ChannelFacts] = {
 """Every channel. Nobody of the mesh connects to control: commands do, from wherever they are allowed to."""
 
 ADMIN_PORT = 9090
+PAGE_PORT = 8080
+"""Where the metrics-collector serves the live page."""
 SIMULATOR_PORT = 8900

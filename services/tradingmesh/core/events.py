@@ -200,6 +200,7 @@ class ComponentBeat(_Event, frozen=True):
     """How a component fares, told every second. `gaps` are the messages that it missed since it started."""
 
     instance: str
+    version: str
     not_ready: tuple[str, ...]
     gaps: int
     stages: tuple[StageLatency, ...]

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tradingmesh.contract import (
     ADMIN_PORT,
+    PAGE_PORT,
     SIMULATOR_PORT,
     Component,
     EndpointsSpec,
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     ipc_dir: Path | None = None
     admin_host: str = "127.0.0.1"
     admin_port: Annotated[int, Field(ge=0, le=65535)] = ADMIN_PORT
+    page_port: Annotated[int, Field(ge=0, le=65535)] = PAGE_PORT
     simulator_port: Annotated[int, Field(ge=0, le=65535)] = SIMULATOR_PORT
     simulator_hold: bool = False
     control_token: SecretStr = SecretStr("")

@@ -24,7 +24,6 @@ class ComponentRow(msgspec.Struct, frozen=True):
     component: str
     instance: str
     version: str = ""
-    starts: int = 0
     stopped: bool = False
     not_ready: str = ""
     gaps: int = 0
@@ -59,13 +58,13 @@ def _changed(row: ComponentRow, event: ComponentEvent) -> ComponentRow:
     heard_ms = milliseconds(event.metadata.timestamp_ns)
     match event:
         case ComponentStarted():
-            starts, version = row.starts + 1, short(event.version)
-            return msgspec.structs.replace(row, version=version, starts=starts, stopped=False, heard_ms=heard_ms)
+            return msgspec.structs.replace(row, version=short(event.version), stopped=False, heard_ms=heard_ms)
         case ComponentStopped():
             return msgspec.structs.replace(row, stopped=True, heard_ms=heard_ms)
         case ComponentBeat():
             return msgspec.structs.replace(
                 row,
+                version=short(event.version),
                 stopped=False,
                 not_ready=short("; ".join(event.not_ready)),
                 gaps=event.gaps,

@@ -45,7 +45,7 @@ def with_fill(fills: Fills, event: OrderFilled) -> Fills:
         price=amount(fill.price),
         commission=amount(event.commission),
         slippage=amount(event.slippage),
-        filled_ms=milliseconds(fill.timestamp_ns),
+        booked_ms=milliseconds(event.metadata.timestamp_ns),
         trace_id=short(event.metadata.trace_id),
     )
     return (row, *fills[: FILLS_MAX - 1])

@@ -36,7 +36,7 @@ class OrderRow(msgspec.Struct, frozen=True):
 
 
 class FillRow(msgspec.Struct, frozen=True):
-    """One fill that is booked."""
+    """One fill that is booked. Its time is when it was booked, as the others' are: a tape's time is of another day."""
 
     fill_id: str
     client_order_id: str
@@ -46,7 +46,7 @@ class FillRow(msgspec.Struct, frozen=True):
     price: str
     commission: str
     slippage: str
-    filled_ms: int
+    booked_ms: int
     trace_id: str
 
 
@@ -82,9 +82,9 @@ def amount(value: Decimal | None) -> str:
         return ""
     if not value.is_finite() or value.adjusted() > _DIGITS_MAX or len(value.as_tuple().digits) > 2 * _DIGITS_MAX:
         return UNKNOWN
-    if value and value.adjusted() < -_DIGITS_MAX:
+    if value.adjusted() < -_DIGITS_MAX and value:
         return UNKNOWN
-    return plain(value)
+    return plain(value) if value else "0"
 
 
 def short(text: str) -> str:

@@ -33,8 +33,8 @@ def snapshot(state: PageState) -> dict[str, Any]:
         "orders": {"heard": state.orders_heard, "rows": [_order(row) for row in state.orders]},
         "fills": {"heard": state.fills_heard, "rows": state.fills},
         "stages": _stages(state.components),
-        "components": [_component(row) for row in state.components],
-        "feed": state.feed,
+        "components": [_without(row, "stages") for row in state.components],
+        "feed": [_without(row, "key") for row in state.feed],
     }
 
 
@@ -65,9 +65,9 @@ def _order(row: OrderRow) -> dict[str, Any]:
     return told | {"quantity": amount(row.quantity), "filled": amount(row.filled), "status": status_of(row)}
 
 
-def _component(row: ComponentRow) -> dict[str, Any]:
+def _without(row: msgspec.Struct, field: str) -> dict[str, Any]:
     told = msgspec.structs.asdict(row)
-    del told["stages"]
+    del told[field]
     return told
 
 

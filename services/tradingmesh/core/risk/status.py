@@ -1,14 +1,19 @@
 """What the risk manager shows of itself: a picture of the state, ready for JSON."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from tradingmesh.contract import TradingState
+from tradingmesh.core.events import Ledger
 from tradingmesh.core.money import EXACT, plain
 from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.risk.state import RiskState
 from tradingmesh.core.risk.units import text_e9, text_e18
+
+POSITIONS_TOLD_MAX = 200
 
 
 class PositionStatus(msgspec.Struct, frozen=True):
@@ -100,6 +105,13 @@ def status_of(state: RiskState) -> RiskStatus:
         reports_kept=state.reports.kept_count,
         reports_dropped=state.reports.dropped_count,
     )
+
+
+def ledger_of(status: Mapping[str, Any]) -> Ledger:
+    """The ledger of a `RiskStatus` in built-in values, with `POSITIONS_TOLD_MAX` positions: first those not flat."""
+    positions = sorted(status["positions"], key=lambda position: position["quantity"] == "0")
+    told = {"positions": positions[:POSITIONS_TOLD_MAX], "positions_count": len(positions)}
+    return msgspec.convert({**status, **told}, Ledger)
 
 
 def _position(state: RiskState, symbol: str) -> PositionStatus:

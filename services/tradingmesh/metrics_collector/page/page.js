@@ -172,7 +172,7 @@ const show = {
     at("fills-heard").textContent = heard > rows.length ? `the newest ${rows.length} of ${count(heard)}` : `${count(heard)}`;
     fill("fills", rows.map((one) =>
       row([
-        cell(time(one.filled_ms), { kind: "soft" }), head(one.symbol), cell(one.side), figure(one.quantity, { as: grouped }),
+        cell(time(one.booked_ms), { kind: "soft" }), head(one.symbol), cell(one.side), figure(one.quantity, { as: grouped }),
         figure(one.price, { as: price }), figure(one.commission), trace(one.trace_id),
       ], { key: one.client_order_id })),
     "no fill yet");
