@@ -378,7 +378,7 @@ def decider(wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deci
 def test_nothing_is_decided_on_stale_data(wire: Wire, decider: Decider, seed: int, full: bool) -> None:  # noqa: FBT001 - the fixture is one
     """Messages are lost and held up: strategies hear all that arrives, and only what came in time is asked about."""
     chance = random.Random(seed)  # noqa: S311 - replayable is what it must be
-    received = decider.context.metrics.counter("received", "", channel="market-data")
+    received = decider.context.metrics.counter("messages_received", channel="market-data")
 
     def step() -> None:
         wire.feed.tick(chance.choice(SYMBOLS))
@@ -397,4 +397,4 @@ def test_nothing_is_decided_on_stale_data(wire: Wire, decider: Decider, seed: in
     assert max(decider.asked_ms) <= AGE_MAX_MS < min(decider.stale_ms)
     assert decider.strategy.heard == received.value
     assert sum(event.missed for event in decider.slow) > 0
-    assert decider.context.metrics.counter("late", "", channel="market-data").value > 0
+    assert decider.context.metrics.counter("messages_late", channel="market-data").value > 0

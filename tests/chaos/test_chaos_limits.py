@@ -168,7 +168,7 @@ def test_askers_racing_over_real_sockets(mesh: Any, *, full: bool) -> None:
     mesh.spec["riskLimits"] |= {"maxPositionQuantity": LAST, "maxOrderQuantity": LAST, "duplicateWindow": "0s"}
     mesh.start("alpaca-simulator", "risk-manager", "market-data-feed")
     mesh.play()
-    mesh.wait(lambda: mesh.counter("risk-manager", "received", "channel=market-data") > 100)
+    mesh.wait(lambda: mesh.counter("risk-manager", "messages_received", "channel=market-data") > 100)
     start = threading.Barrier(askers)
     racing = [Asker(mesh, number, rounds, start) for number in range(askers)]
     for asker in racing:

@@ -19,7 +19,7 @@ def published(mesh: Any) -> int:
 def heard(mesh: Any, name: str) -> tuple[int, int]:
     """What a subscriber received, and what it knows that it missed."""
     counters = mesh.config(name)["metrics"]["counters"]
-    return counters["received"][CHANNEL], counters["gaps"][CHANNEL]
+    return counters["messages_received"][CHANNEL], counters["messages_missed"][CHANNEL]
 
 
 def told(mesh: Any) -> list[dict[str, Any]]:
@@ -55,8 +55,8 @@ def test_a_subscriber_that_stands_still_slows_nobody(mesh: Any, full: bool) -> N
     mesh.wait(lambda: accounted_for(mesh, "feature-engine") and accounted_for(mesh, "metrics-collector"))
     assert heard(mesh, "metrics-collector")[1] == 0
     assert heard(mesh, "feature-engine")[1] > 0
-    assert mesh.counter("feature-engine", "late", CHANNEL) > 0
-    assert mesh.counter("metrics-collector", "late", CHANNEL) == 0
+    assert mesh.counter("feature-engine", "messages_late", CHANNEL) > 0
+    assert mesh.counter("metrics-collector", "messages_late", CHANNEL) == 0
     mesh.wait(lambda: sum(line["missed"] for line in told(mesh)) == heard(mesh, "feature-engine")[1])
     assert max(line["lag_ms"] for line in told(mesh)) >= LATE_MS
     event = "source=feature-engine,type=SubscriberSlow"

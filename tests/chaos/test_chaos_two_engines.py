@@ -110,7 +110,7 @@ def test_the_older_of_two_engines_sends_nothing(mesh: Any, generator: Generator,
     assert sent_by(mesh, OLD) == {first}
     (reason,) = mesh.reasons(OLD)
     assert "has taken over" in reason
-    assert mesh.config(OLD)["metrics"]["gauges"]["fenced"] == {"": 1}
+    assert mesh.config(OLD)["metrics"]["gauges"]["engine_fenced"] == {"": 1}
     assert mesh.ready(NEW)
     last = generator.send(NEW)
     mesh.wait(lambda: sent_by(mesh, NEW) == {taken_over, last})

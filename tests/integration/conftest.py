@@ -96,7 +96,7 @@ class ServedBroker:
     """A simulator served from a thread, with IBM quoted at 99.98 to 100.02. Its keys are key-id and secret."""
 
     def __init__(self) -> None:
-        self.metrics = Metrics(component="test")
+        self.metrics = Metrics()
         telemetry = Telemetry(self.metrics, structlog.get_logger())
         tape = Tape([Quote("IBM", 999_800, 1_000_200, 500, 500, OPEN_NS)])
         self.simulator = Simulator(tape, ["IBM"], "max", Account(Decimal(1_000_000)), "test", KEYS, telemetry)

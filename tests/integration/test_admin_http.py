@@ -21,7 +21,7 @@ class Served:
     """An admin server whose answers the test decides."""
 
     def __init__(self) -> None:
-        self.metrics = Metrics(component="risk-manager")
+        self.metrics = Metrics(component="signal-generator")
         self.last_turn_s = time.monotonic()
         self.problems: list[str] = []
         self.config: dict[str, Any] = {"generation": 3}
@@ -52,14 +52,14 @@ def served() -> Iterator[Served]:
 
 def test_metrics_can_be_scraped(served: Served) -> None:
     """In Prometheus's text format, each scrape as things are then."""
-    counter = served.metrics.counter("signals", "Signals.")
+    counter = served.metrics.counter("signals")
     for expected in (1.0, 2.0):
         counter.inc()
         status, text = served.get("/metrics")
         families = {family.name: family for family in text_string_to_metric_families(text)}
         assert status == 200
         [sample] = families["tradingmesh_signals"].samples
-        assert (sample.value, sample.labels) == (expected, {"component": "risk-manager"})
+        assert (sample.value, sample.labels) == (expected, {"component": "signal-generator"})
 
 
 def test_health_is_the_work_loops(served: Served) -> None:

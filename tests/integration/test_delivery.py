@@ -289,4 +289,4 @@ def test_malformed_acks_are_dropped_and_counted(engine: Engine) -> None:
     (processor,) = engine.processors(1)
     for frames in ([b"x"], [b"x", b"y"], [], [bytes(72), b""]):
         processor.acks.send_multipart(frames or [b""])
-    engine.until(lambda: engine.figure("malformed_dropped") == 4, engine.context.loop)
+    engine.until(lambda: engine.figure("messages_malformed") == 4, engine.context.loop)

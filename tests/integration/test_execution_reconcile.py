@@ -240,7 +240,7 @@ def test_fenced_off_for_good(make_context: MakeContext, until: Until) -> None:
     assert {body.reason for body in closed if isinstance(body, OrderClosed)} == {reason}
     assert [ready.order.client_order_id for ready in mesh.broker.submitted] == [client]
     assert (mesh.broker.held, mesh.engine.status()["fenced"]) == (reason, reason)
-    assert mesh.figures("gauges", "fenced") == {"": 1}
+    assert mesh.figures("gauges", "engine_fenced") == {"": 1}
     assert [event.reason for event in mesh.told(EngineFenced)] == [reason]
     mesh.say(said("fill", client, 100, 100))  # what its order did is true all the same
     assert isinstance(mesh.report().body, Fill)

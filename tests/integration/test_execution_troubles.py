@@ -284,8 +284,8 @@ def test_garbage_is_dropped_and_counted(mesh: Mesh) -> None:
     """On every socket that takes messages; the engine lives."""
     mesh.orders.send_multipart([b"x", b"y", b"z"])
     mesh.acks.send_multipart([b"\x01" * 72, b"junk"])
-    mesh.run_until(lambda: mesh.figure("malformed_dropped", "channel=orders"))
-    mesh.run_until(lambda: mesh.figure("malformed_dropped", "channel=fill-acks"))
+    mesh.run_until(lambda: mesh.figure("messages_malformed", "channel=orders"))
+    mesh.run_until(lambda: mesh.figure("messages_malformed", "channel=fill-acks"))
     mesh.submitted()
 
 

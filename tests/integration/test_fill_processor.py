@@ -273,7 +273,7 @@ def test_garbage_is_dropped_and_counted(mesh: Mesh) -> None:
     """The processor lives."""
     mesh.fills.send_multipart([b"x", b"y"])
     counters = mesh.contexts[0].metrics.snapshot
-    mesh.run_until(lambda: counters()["counters"]["malformed_dropped"]["channel=fills"] == 1)
+    mesh.run_until(lambda: counters()["counters"]["messages_malformed"]["channel=fills"] == 1)
     mesh.push(fill())
     assert mesh.booked()[1].report == fill()
 

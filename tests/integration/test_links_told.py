@@ -26,7 +26,7 @@ def test_a_lost_link_is_told(make_context: Callable[..., Context], until: Callab
         engine.tend_links()
         engine.events.forward(outlet)
         labels = {"type": type_.__name__, "source": "execution-engine"}
-        return collector.metrics.counter("system_events", "", **labels).value
+        return collector.metrics.counter("system_events", **labels).value
 
     def joined() -> bool:
         engine.events.emit(ComponentStarted, instance="execution-engine", version="1")

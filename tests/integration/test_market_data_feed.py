@@ -60,7 +60,7 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.market = Market()
-        self.stream = DataStream(self.market, {"key": "secret"}, Faults(Metrics(component="test"), time.monotonic))
+        self.stream = DataStream(self.market, {"key": "secret"}, Faults(Metrics(), time.monotonic))
         self.attempts = 0
         self.port, self.admin = free_port(), free_port()
         self.endpoints = EndpointsSpec.model_validate({"marketData": {"port": self.port}})

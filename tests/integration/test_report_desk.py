@@ -131,7 +131,7 @@ def test_another_kind_is_dropped_and_counted(mesh: Mesh, kind: int) -> None:
     """And so is what is no message at all."""
     mesh.hand_in_raw(mesh.processors[0], Place(OUTBOX, "IBM", 1), [b""], kind)
     mesh.processors[0].send_multipart([b"x"])
-    mesh.run_until(lambda: mesh.figure("malformed_dropped") == 2)
+    mesh.run_until(lambda: mesh.figure("messages_malformed") == 2)
 
 
 def test_what_is_new_is_told_to_one(mesh: Mesh) -> None:

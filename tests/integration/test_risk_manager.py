@@ -73,7 +73,7 @@ def test_garbage_is_answered_and_counted(mesh: Mesh, frames: list[bytes]) -> Non
     mesh.hand_in(0, mesh.desk.filled(mesh.signal("s"), "1", "100", ours=False))
     assert len(mesh.answers(0, 1)) == 1
     assert isinstance(mesh.check(mesh.signal("s1")), Approved)
-    malformed = mesh.context.metrics.snapshot()["counters"]["malformed_dropped"]
+    malformed = mesh.context.metrics.snapshot()["counters"]["messages_malformed"]
     assert {name: malformed[f"channel={name}"] for name in ("risk-check", "control", "positions")} == {
         "risk-check": 1,
         "control": 1,
@@ -117,7 +117,7 @@ def test_a_gone_processors_answer_is_dropped(mesh: Mesh) -> None:
     mesh.processors[1].close()
     mesh.hand_in(0, first)
     mesh.answers(0, 1)
-    mesh.run_until(lambda: mesh.context.metrics.counter("report_answers_dropped", "").value)
+    mesh.run_until(lambda: mesh.context.metrics.counter("report_answers_dropped").value)
     mesh.hand_in(0, second)
     (again,) = mesh.answers(0, 1)
     assert isinstance(again, ReportApplied)
@@ -194,6 +194,6 @@ def test_metrics_and_status_show_the_books(mesh: Mesh) -> None:
     mesh.answers(0, 1)
     mesh.run_until(lambda: mesh.service.status()["day_profit"] == "10")
     gauges = mesh.context.metrics.snapshot()["gauges"]
-    assert (gauges["position"]["symbol=IBM"], gauges["ledger_cash"][""]) == (10, 99_010)
-    assert (gauges["breaker"][""], gauges["reservations"][""]) == (0, 0)
+    assert (gauges["ledger_position_quantity"]["symbol=IBM"], gauges["ledger_cash_dollars"][""]) == (10, 99_010)
+    assert (gauges["breaker_state"][""], gauges["reservations"][""]) == (0, 0)
     mesh.service.drain()

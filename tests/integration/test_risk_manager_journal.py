@@ -68,7 +68,7 @@ def test_a_full_disk_stops_approvals_and_answers_until_there_is_room(
         halted = mesh.command("halt")
         assert halted.ok
         assert "not on disk yet, so a restart would forget it: no space left" in halted.message
-        mesh.run_until(lambda: mesh.context.metrics.counter("reports_untaken", "").value == 6)
+        mesh.run_until(lambda: mesh.context.metrics.counter("reports_untaken").value == 6)
         assert not any(processor.poll(0) for processor in mesh.processors)
         assert mesh.context.metrics.snapshot()["gauges"]["journal_writable"][""] == 0
     mesh.run_until(lambda: not mesh.service.ready())

@@ -94,7 +94,7 @@ class Mesh:
         return next(iter(self.events.drain()))
 
     def refused(self, check: Check) -> int:
-        return self.context.metrics.counter("signals_refused", "", check=check).value
+        return self.context.metrics.counter("signals_refused", check=check).value
 
 
 def strategies(**params: Any) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def test_an_approval_of_another_request_approves_nothing(mesh: Mesh) -> None:
     event = mesh.event()
     assert isinstance(event, SignalRejected)
     assert event.check is Check.RISK_CHECK_TIMEOUT
-    assert mesh.context.metrics.counter("risk_answers_late", "").value == 1
+    assert mesh.context.metrics.counter("risk_answers_late").value == 1
     assert mesh.orders is not None
     assert not mesh.orders.poll(50)
 
@@ -189,7 +189,7 @@ def test_an_unreadable_answer_is_dropped(mesh: Mesh) -> None:
     _, request = mesh.request()
     mesh.risk.send_multipart([b"not a header", b"nor a payload"])
     assert isinstance(mesh.event(), SignalRejected)
-    assert mesh.context.metrics.counter("malformed_dropped", "", channel="risk-check").value == 1
+    assert mesh.context.metrics.counter("messages_malformed", channel="risk-check").value == 1
     mesh.tick(*range(1040, 1140, 10))
     _, request = mesh.request()
     mesh.answer(request, APPROVED)

@@ -58,7 +58,7 @@ class Broker:
     """A simulator served from a thread, and a market that moves when the test says so."""
 
     def __init__(self, requests_per_minute: int = 60_000) -> None:
-        telemetry = Telemetry(Metrics(component="test"), structlog.get_logger())
+        telemetry = Telemetry(Metrics(), structlog.get_logger())
         tape = Tape([Quote("IBM", 999_800, 1_000_200, 500, 500, OPEN_NS)])
         account = Account(Decimal(1_000_000))
         self.now_ns = OPEN_NS

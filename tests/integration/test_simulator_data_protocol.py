@@ -166,7 +166,7 @@ def test_a_message_nested_without_end_is_answered() -> None:
 
 async def converse(messages: list[bytes], form: Any) -> list[Any]:
     """Sends these after authenticating; what came back, up to the answer to a last, correct message."""
-    stream = DataStream(Market(), {"key": "secret"}, Faults(Metrics(component="test"), time.monotonic))
+    stream = DataStream(Market(), {"key": "secret"}, Faults(Metrics(), time.monotonic))
     app = web.Application()
     app.add_routes(stream.routes())
     headers = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
@@ -190,7 +190,7 @@ async def converse(messages: list[bytes], form: Any) -> list[Any]:
 async def test_an_unknown_feed_is_not_there() -> None:
     """Only Alpaca's feeds are served."""
     app = web.Application()
-    app.add_routes(DataStream(Market(), {}, Faults(Metrics(component="test"), time.monotonic)).routes())
+    app.add_routes(DataStream(Market(), {}, Faults(Metrics(), time.monotonic)).routes())
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/v2/moon")).status == 404
         assert (await client.get("/v2/sip")).status == 400

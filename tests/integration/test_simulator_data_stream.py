@@ -54,7 +54,7 @@ class Server:
 @asynccontextmanager
 async def serving(**options: Any) -> AsyncIterator[Server]:
     market = Market()
-    stream = DataStream(market, KEYS, Faults(Metrics(component="test"), time.monotonic), **options)
+    stream = DataStream(market, KEYS, Faults(Metrics(), time.monotonic), **options)
     app = web.Application()
     app.add_routes(stream.routes())
     runner = web.AppRunner(app, shutdown_timeout=1)

@@ -57,7 +57,7 @@ SCHEMA.config.generation.update(deterministic=True, max_examples=25)
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A simulator that has played a second of its tape, served on a free port from a thread."""
-    telemetry = Telemetry(Metrics(component="test"), structlog.get_logger())
+    telemetry = Telemetry(Metrics(), structlog.get_logger())
     tape = Ticks(generate(TapeSettings(symbols=["IBM", "BAC"], duration_ms=1_000)))
     simulator = Simulator(tape, ["IBM", "BAC"], "max", Account(Decimal(10_000_000)), "test", KEYS, telemetry)
     runner = web.AppRunner(simulator.application(RateLimit(60_000, lambda: 0.0), KEYS, telemetry))

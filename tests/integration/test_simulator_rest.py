@@ -60,7 +60,7 @@ class Broker:
 @pytest.fixture
 async def broker() -> AsyncIterator[Broker]:
     """A second after the open, with both symbols quoted."""
-    telemetry = Telemetry(Metrics(component="test"), structlog.get_logger())
+    telemetry = Telemetry(Metrics(), structlog.get_logger())
     tape = Tape([Quote("IBM", 999_800, 1_000_200, 500, 500, OPEN_NS)])
     simulator = Simulator(tape, ["IBM", "BAC"], "max", Account(Decimal(1_000_000)), "test", KEYS, telemetry)
     app = simulator.application(RateLimit(60_000, lambda: 0.0), KEYS, telemetry)

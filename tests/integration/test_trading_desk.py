@@ -209,7 +209,7 @@ def test_a_clock_that_is_set_neither_ends_the_recovery_period_nor_draws_it_out(m
     mesh.clock.ahead_s = ahead_s
     mesh.hears(lambda status: status.breaker is BreakerState.HALF_OPEN)
     assert 0.2 < time.monotonic() - tripped_s < 5
-    mesh.run_until(lambda: mesh.context.metrics.snapshot()["gauges"]["clock_steps"][""] == 1)
+    mesh.run_until(lambda: mesh.context.metrics.snapshot()["counters"]["clock_steps"][""] == 1)
 
 
 def test_flatten_closes_over_the_wire_and_across_a_restart(mesh: Mesh) -> None:

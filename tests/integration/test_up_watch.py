@@ -19,7 +19,7 @@ class Answering:
         self.reasons: list[str] = []
         self.epoch = 7
         self.metrics = Metrics()
-        self.metrics.counter("received", "x", channel="market-data").inc(5)
+        self.metrics.counter("messages_received", channel="market-data").inc(5)
         self._admin = Admin(
             self.metrics.registry,
             last_turn_s=lambda: 0.0,
@@ -75,5 +75,5 @@ def test_each_start_of_a_process_is_a_picture_of_its_own(answering: Answering, s
     watch.close()
     assert sorted(watch.pictures) == [("risk-manager", 7), ("risk-manager", 8)]
     picture = watch.pictures["risk-manager", 8]
-    assert picture.counters["received"] == {"channel=market-data": 5}
+    assert picture.counters["messages_received"] == {"channel=market-data": 5}
     assert picture.status == {"gaps": 0}

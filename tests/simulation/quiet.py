@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tradingmesh.core.bus import EventBus
+from tradingmesh.telemetry.catalogue import FAMILIES
 from tradingmesh.telemetry.metrics import Metrics
 
 
@@ -10,10 +11,11 @@ class QuietMetrics(Metrics):
     """Metrics that nobody scrapes."""
 
     def __init__(self) -> None:
+        self._known = FAMILIES
         self._constant = {}
         self._counters = {}
+        self._reads = {}
         self._latencies = {}
-        self._gauges = {}
 
 
 class QuietLog:

@@ -66,7 +66,7 @@ def test_a_lag_and_a_gap_are_told_at_once(watched: Watched) -> None:
     assert watched.look(1_000) == [(1_000, 0)]
     watched.now_ns += TELL_EVERY_NS
     assert watched.look(2, missed=3) == [(2, 3)]
-    assert watched.metrics.counter("slow_alarms", "", channel="market-data").value == 2
+    assert watched.metrics.counter("slow_alarms", channel="market-data").value == 2
 
 
 def test_what_goes_on_is_told_now_and_then(watched: Watched) -> None:

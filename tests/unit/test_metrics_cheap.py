@@ -1,6 +1,7 @@
 """Counters, gauges and latencies: what is counted is what is shown, to Prometheus and as JSON."""
 
 import math
+from collections.abc import Callable
 from statistics import quantiles
 
 import pytest
@@ -9,7 +10,20 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tradingmesh.telemetry.metrics import Latency, Metrics
+from tradingmesh.contract import Component
+from tradingmesh.telemetry.families import Family, Type, by_name
+from tradingmesh.telemetry.latency import Latency
+from tradingmesh.telemetry.metrics import Metrics
+
+_RISK = (Component.RISK_MANAGER,)
+KNOWN = by_name(
+    (
+        Family("refused", Type.COUNTER, "Refusals.", _RISK, ("check",)),
+        Family("steps", Type.COUNTER, "Steps.", _RISK),
+        Family("backlog", Type.GAUGE, "Waiting.", _RISK, ("queue",)),
+        Family("stage_latency_seconds", Type.HISTOGRAM, "How long.", _RISK, ("stage",)),
+    )
+)
 
 
 def scraped(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -24,10 +38,10 @@ def scraped(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 def test_what_is_counted_is_shown() -> None:
     """A counter by its labels and those of its process; asked for again it is the same one."""
-    metrics = Metrics(component="risk-manager")
-    metrics.counter("refused", "Refusals.", check="order-rate").inc()
-    metrics.counter("refused", "Refusals.", check="order-rate").inc(2)
-    metrics.counter("refused", "Refusals.", check="quote-age").value += 5
+    metrics = Metrics(KNOWN, component="risk-manager")
+    metrics.counter("refused", check="order-rate").inc()
+    metrics.counter("refused", check="order-rate").inc(2)
+    metrics.counter("refused", check="quote-age").value += 5
     samples = scraped(metrics)
     name = "tradingmesh_refused_total"
     assert samples[name, (("check", "order-rate"), ("component", "risk-manager"))] == 3
@@ -37,15 +51,53 @@ def test_what_is_counted_is_shown() -> None:
 
 def test_a_gauge_is_read_when_it_is_asked_for() -> None:
     """Not before, and each time anew."""
-    metrics, values = Metrics(), iter([1.5, 2.5])
-    metrics.gauge("backlog", "Waiting.", lambda: next(values), queue="fills")
+    metrics, values = Metrics(KNOWN), iter([1.5, 2.5])
+    metrics.gauge("backlog", lambda: next(values), queue="fills")
     assert scraped(metrics)["tradingmesh_backlog", (("queue", "fills"),)] == 1.5
     assert metrics.snapshot()["gauges"] == {"backlog": {"queue=fills": 2.5}}
 
 
+def test_a_count_kept_elsewhere_is_a_counter() -> None:
+    """Read when it is asked for, and shown as what it is."""
+    metrics = Metrics(KNOWN)
+    metrics.counted("steps", lambda: 3)
+    assert scraped(metrics)["tradingmesh_steps_total", ()] == 3
+    assert metrics.snapshot()["counters"] == {"steps": {"": 3}}
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda metrics: metrics.counter("unheard_of"), "counter unheard_of is not in the catalogue"),
+        (lambda metrics: metrics.counter("backlog", queue="fills"), "counter backlog is not in the catalogue"),
+        (lambda metrics: metrics.gauge("steps", float), "gauge steps is not in the catalogue"),
+        (lambda metrics: metrics.counted("backlog", float, queue="x"), "counter backlog is not in the catalogue"),
+        (lambda metrics: metrics.counter("refused"), "has the labels"),
+        (lambda metrics: metrics.counter("steps", of="x"), "has the labels"),
+        (lambda metrics: metrics.latency("unheard-of"), "stage unheard-of is not in the catalogue"),
+    ],
+)
+def test_what_the_catalogue_does_not_have_is_refused(make: Callable[[Metrics], object], why: str) -> None:
+    """Another name, type, label or stage: the page of metrics has all there is."""
+    with pytest.raises(ValueError, match=why):
+        make(Metrics(KNOWN))
+
+
+def test_a_component_has_no_metric_of_another() -> None:
+    """The catalogue says who has which."""
+    with pytest.raises(ValueError, match="counter steps is none of fill-processor's"):
+        Metrics(KNOWN, component="fill-processor").counter("steps")
+
+
+def test_no_metric_is_declared_twice() -> None:
+    """Two of one name would be one too many to believe."""
+    with pytest.raises(ValueError, match="metric steps is declared twice"):
+        by_name([KNOWN["steps"], KNOWN["steps"]])
+
+
 def test_a_latency_is_a_histogram() -> None:
     """Cumulative buckets in seconds, the sum, and the count, by stage."""
-    metrics = Metrics()
+    metrics = Metrics(KNOWN)
     for elapsed_ns in (1_000, 1_000_000, 2**40):
         metrics.latency("risk-check").observe_ns(elapsed_ns)
     samples = scraped(metrics)
@@ -115,9 +167,9 @@ def test_the_summary_of_many_is_near_the_truth() -> None:
 
 def test_a_scrape_may_come_while_metrics_are_made() -> None:
     """A counter with a new label, made during a scrape, breaks no iteration."""
-    metrics = Metrics()
-    metrics.counter("refused", "Refusals.", check="a").inc()
+    metrics = Metrics(KNOWN)
+    metrics.counter("refused", check="a").inc()
     for family in metrics.collect():
-        metrics.counter("refused", "Refusals.", check="b").inc()
-        metrics.counter(f"more_{family.name}", "More.").inc()
+        metrics.counter("refused", check="b").inc()
+        metrics.counter("steps").inc(len(family.name))
     assert len(metrics.snapshot()["counters"]["refused"]) == 2

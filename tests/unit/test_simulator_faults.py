@@ -28,7 +28,7 @@ class Clock:
 def faults(
     *inject: dict[str, Any], seed: int = 7, clock: Clock | None = None, metrics: Metrics | None = None
 ) -> Faults:
-    made = Faults(metrics or Metrics(component="test"), clock or Clock())
+    made = Faults(metrics or Metrics(), clock or Clock())
     made.inject(FaultsSpec.model_validate({"seed": seed, "inject": inject}))
     return made
 
@@ -185,7 +185,7 @@ def test_cut_and_mute_are_told_and_counted() -> None:
 
 def test_what_struck_is_a_metric() -> None:
     """By where and what, over all that was ever in force."""
-    metrics = Metrics(component="test")
+    metrics = Metrics()
     for _ in range(2):
         fates(faults(on(UPDATES, "drop", times=3), metrics=metrics), 5)
     assert metrics.snapshot()["counters"]["faults_injected"] == {"what=drop,where=trade-updates": 6}

@@ -29,15 +29,15 @@ def test_nothing_told_is_nothing_counted() -> None:
 
 def test_counts_go_on_over_the_restart_of_a_process() -> None:
     """Each start counts from 0; together they are what happened."""
-    feed = [_picture(Component.MARKET_DATA_FEED, epoch, counters={"published": {"": 100}}) for epoch in (1, 2)]
+    feed = [_picture(Component.MARKET_DATA_FEED, epoch, counters={"messages_published": {"": 100}}) for epoch in (1, 2)]
     assert figures_of(feed).published == 200
 
 
 def test_only_market_data_counts_as_ticks_received() -> None:
     """The store hears features as well, on the same kind of counter; gaps count on every channel."""
     counters = {
-        "received": {"channel=market-data": 70, "channel=features": 50},
-        "gaps": {"channel=market-data": 2, "channel=features": 1},
+        "messages_received": {"channel=market-data": 70, "channel=features": 50},
+        "messages_missed": {"channel=market-data": 2, "channel=features": 1},
     }
     figures = figures_of([_picture(Component.MARKET_DATA_STORE, counters=counters)])
     assert figures.received["market-data-store"] == 70

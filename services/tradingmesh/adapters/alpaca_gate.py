@@ -44,19 +44,16 @@ class ApiGate:
         self._held: dict[str, str] = {}
         count = metrics.counter
         self._calls = {
-            (call, outcome): count("broker_calls", "Calls to the broker's API.", call=call, outcome=outcome)
+            (call, outcome): count("broker_calls", call=call, outcome=outcome)
             for call in ApiCall
             for outcome in ApiOutcome
         }
-        self._refused = count("broker_calls_refused", "Calls not made: breaker open, or no time to wait for the rate.")
-        self._retried = count(
-            "broker_calls_retried", "Calls made again because the answer was lost or the rate limited."
-        )
-        self._limited = count("broker_rate_limited", "Calls that the broker refused for their rate (429).")
-        self._waited = count("broker_rate_waits", "Calls that waited so as not to be refused for their rate.")
-        self._trips = count("broker_api_breaker_trips", "How often the breaker round the broker's API opened.")
-        states = "Breaker round the broker's API: 0 closed, 1 half-open, 2 open."
-        metrics.gauge("broker_api_breaker", states, lambda: STATE_NUMBER[self._breaker.state])
+        self._refused = count("broker_calls_refused")
+        self._retried = count("broker_calls_retried")
+        self._limited = count("broker_rate_limited")
+        self._waited = count("broker_rate_waits")
+        self._trips = count("broker_api_breaker_trips")
+        metrics.gauge("broker_api_breaker", lambda: STATE_NUMBER[self._breaker.state])
 
     @contextmanager
     def passing(self, call: ApiCall, until_ns: int | None = None) -> Iterator[None]:

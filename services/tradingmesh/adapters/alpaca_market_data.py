@@ -65,9 +65,8 @@ class _Stream(StockDataStream):
         self.problem = "not started"
         self._passing = False
         self._metrics = metrics
-        connected = "Connections of a broker's stream that were made and listened."
-        self._connected = metrics.counter("stream_connections", connected, stream="market-data")
-        self._failed = metrics.counter("stream_failures", "Connections not made, or lost.", stream="market-data")
+        self._connected = metrics.counter("stream_connections", stream="market-data")
+        self._failed = metrics.counter("stream_failures", stream="market-data")
 
     def clear(self) -> None:
         """A message came: what was wrong for a moment is over."""
@@ -97,7 +96,7 @@ class _Stream(StockDataStream):
         await super().close()
 
     def _refused(self, code: object, words: str) -> None:
-        self._metrics.counter("stream_errors", "Errors that the stream's server told.", code=str(code)).inc()
+        self._metrics.counter("stream_errors", code=str(code)).inc()
         for_good = code in _REFUSED_FOR_GOOD
         self._note(f"Alpaca says {code} {words}", passing=not for_good)
         if for_good:

@@ -65,9 +65,8 @@ class AlpacaBroker:
         self._asking: SimpleQueue[_Job] = SimpleQueue()
         self._stream: AlpacaStream | None = None
         self._gate: ApiGate | None = None
-        connected = "Connections of a broker's stream that were made and listened."
-        self._connected = metrics.counter("stream_connections", connected, stream="trade-updates")
-        self._failed = metrics.counter("stream_failures", "Connections not made, or lost.", stream="trade-updates")
+        self._connected = metrics.counter("stream_connections", stream="trade-updates")
+        self._failed = metrics.counter("stream_failures", stream="trade-updates")
         self._deliver: Deliver = lambda _: None
 
     def start(self, deliver: Deliver) -> None:

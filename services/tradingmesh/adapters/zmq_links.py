@@ -115,15 +115,16 @@ class Links:
             given_up = link.given_up
             link.listen()
             count = partial(metrics.counter, channel=link.channel.value)
-            count("links_made", "Connections made, anew or again.").inc(link.made)
-            count("links_lost", "Connections that ended, whichever side ended them.").inc(link.lost)
-            count("handshakes_failed", "Peers that did not speak ZeroMQ right.").inc(link.failed)
+            count("links_made").inc(link.made)
+            count("links_lost").inc(link.lost)
+            count("handshakes_failed").inc(link.failed)
             if link.lost:
                 losses.append(Loss(link.channel, link.peer, link.lost))
             link.made = link.lost = link.failed = 0
-            if given_up and link.given_up:
+            renew = given_up and link.given_up
+            if renew:
                 link.connect_again()
-                count("links_renewed", "Connections made again after a peer broke the rules.").inc()
+            count("links_renewed").inc(renew)
         return losses
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import zmq
 
 from tradingmesh.contract import SYMBOL_MAX_BYTES, Channel
 from tradingmesh.core.errors import WireError
-from tradingmesh.core.ids import MessageIds
+from tradingmesh.core.ids import MessageIds, is_sampled
 from tradingmesh.core.market import MarketEvent
 from tradingmesh.telemetry.metrics import Metrics
 from tradingmesh.wire.header import FLAG_SAMPLED, FLAG_SNAPSHOT, HEADER, KINDS, VERSION, as_snapshot
@@ -62,12 +62,11 @@ class TopicPublisher:
         self._sample_every = sample_every
         self._while_waiting = while_waiting
         self._topics: dict[str, _Topic] = {}
-        self._count = 0
         self.last_flags = 0
-        self.published = metrics.counter("published", "Messages published.")
-        self.unsent = metrics.counter("publish_dropped", "Messages left out: a subscriber stood still for too long.")
-        self.subscriptions = metrics.counter("subscriptions_heard", "Subscriptions to a topic, by whoever joined.")
-        self.snapshots = metrics.counter("snapshots_sent", "Last values sent again for late joiners.")
+        self.published = metrics.counter("messages_published")
+        self.unsent = metrics.counter("messages_unpublished")
+        self.subscriptions = metrics.counter("subscriptions_heard")
+        self.snapshots = metrics.counter("snapshots_sent")
         socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
 
     def publish(
@@ -79,10 +78,9 @@ class TopicPublisher:
             topic = self._topics[symbol] = _Topic(symbol)
         topic.sequence = sequence = topic.sequence + 1
         message_id = self._ids.take()
-        self._count += 1
         if trace_id is None:
             trace_id = message_id
-            if self._sample_every and self._count % self._sample_every == 0:
+            if self._sample_every and is_sampled(message_id, self._sample_every):
                 flags |= FLAG_SAMPLED
         self.last_flags = flags
         header = HEADER.pack(
@@ -187,15 +185,11 @@ class TopicSubscriber:
         self.channel = channel
         self.lag_ns = self.lag_peak_ns = 0
         self._lag = metrics.latency(f"{channel}-lag")
-        self.received = metrics.counter("received", "Messages received.", channel=channel)
-        self.gaps = metrics.counter("gaps", "Messages missed, by the sequences.", channel=channel)
-        self.stale = metrics.counter(
-            "stale_dropped", "Messages not newer than what was seen, dropped.", channel=channel
-        )
-        self.late = metrics.counter("late", "Messages handled more than a second after publication.", channel=channel)
-        self.malformed = metrics.counter(
-            "malformed_dropped", "Messages that could not be read, dropped.", channel=channel
-        )
+        self.received = metrics.counter("messages_received", channel=channel)
+        self.gaps = metrics.counter("messages_missed", channel=channel)
+        self.stale = metrics.counter("messages_stale", channel=channel)
+        self.late = metrics.counter("messages_late", channel=channel)
+        self.malformed = metrics.counter("messages_malformed", channel=channel)
 
     def newest_ns(self, symbol: str) -> int:
         """When the newest message of this symbol that came was published; 0 if none did. Any thread may ask."""

@@ -60,11 +60,9 @@ class TradingStateSubscriber:
         self._monotonic_ns = monotonic_ns
         self._heard_ns = monotonic_ns()
         self.status: TradingStatus | None = None
-        self.heard = metrics.counter("received", "Messages received.", channel=Channel.TRADING_STATE)
-        self._malformed = metrics.counter(
-            "malformed_dropped", "Unreadable messages, dropped.", channel=Channel.TRADING_STATE
-        )
-        metrics.gauge("trading_state_age_seconds", "Since the trading state was last heard.", lambda: self.age_ns / 1e9)
+        self.heard = metrics.counter("messages_received", channel=Channel.TRADING_STATE)
+        self._malformed = metrics.counter("messages_malformed", channel=Channel.TRADING_STATE)
+        metrics.gauge("trading_state_age_seconds", lambda: self.age_ns / 1e9)
 
     @property
     def age_ns(self) -> int:

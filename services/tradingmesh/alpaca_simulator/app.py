@@ -68,8 +68,8 @@ class Simulator:
         if not hold:
             self.released.set()
         self.player = Player(tape, speed, self._on_event, self.data_stream.subscribed)
-        to.metrics.gauge("tape_events", "Events of the tape played so far.", lambda: self.player.progress.published)
-        to.metrics.gauge("open_orders", "Orders that can still trade.", lambda: self.exchange.orders.open_count)
+        to.metrics.counted("tape_events_played", lambda: self.player.progress.published)
+        to.metrics.gauge("simulator_orders_open", lambda: self.exchange.orders.open_count)
 
     def application(self, limit: RateLimit, keys: Keys, to: Telemetry) -> web.Application:
         """The HTTP application with every path, trading, market data and the simulator's own."""

@@ -63,7 +63,7 @@ class Faults:
     def __init__(self, metrics: Metrics, now_s: Callable[[], float]) -> None:
         self._metrics = metrics
         self._now_s = now_s
-        self.hurried = metrics.counter("faults_hurried", "Messages sent before they were due: too many were held back.")
+        self.hurried = metrics.counter("faults_hurried")
         self.inject(FaultsSpec())
 
     def inject(self, spec: FaultsSpec) -> None:
@@ -140,8 +140,7 @@ class Faults:
         return False
 
     def _counter(self, spec: FaultSpec) -> Counter:
-        told = "Messages and requests that a fault met, and connections cut or refused."
-        return self._metrics.counter("faults_injected", told, where=spec.where.value, what=spec.what.value)
+        return self._metrics.counter("faults_injected", where=spec.where.value, what=spec.what.value)
 
 
 def _chances(spec: FaultsSpec) -> Iterator[tuple[FaultSpec, random.Random]]:

@@ -81,8 +81,8 @@ def gate(keys: Keys, open_to_all: frozenset[str], limit: RateLimit, metrics: Met
     The resources `open_to_all` need no keys in their headers: the websockets, which authenticate by message, and the
     simulator's own.
     """
-    refused = metrics.counter("requests_refused", "HTTP requests answered with an error.")
-    served = metrics.counter("requests_served", "HTTP requests answered.")
+    refused = metrics.counter("requests_refused")
+    served = metrics.counter("requests_served")
 
     @web.middleware
     async def pass_gate(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -34,7 +34,8 @@ class Program:
         self._settings = settings
         self._instance = settings.instance or component
         self._epoch = time.time_ns() // 1_000_000
-        self._metrics = Metrics(component=component)
+        self._metrics = Metrics(component=component, system=system.metadata.name)
+        self._metrics.gauge("component_info", lambda: 1, version=__version__, mode=spec.mode.value)
         self._log = configure(settings.log_level, component=component, instance=self._instance)
         self._manifest = ManifestFile(
             settings.system_file,

@@ -48,9 +48,9 @@ class TradingStream:
         self._faults = faults
         self._way_out: WayOut[bytes] = WayOut(_HERE, faults, self._spread)
         self._clients: set[_Client] = set()
-        self._sent = metrics.counter("trade_updates_sent", "Trade updates queued for a client.")
-        self._cut_off = metrics.counter("stream_clients_cut_off", "Stream clients cut off for reading too slowly.")
-        metrics.gauge("stream_clients", "Clients of the trade_updates stream.", lambda: len(self._clients))
+        self._sent = metrics.counter("trade_updates_sent")
+        self._cut_off = metrics.counter("stream_clients_cut_off")
+        metrics.gauge("stream_clients", lambda: len(self._clients))
 
     def publish(self, updates: Sequence[TradeUpdate]) -> None:
         """Queues the updates for every client that listens; never waits."""

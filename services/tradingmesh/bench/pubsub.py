@@ -20,6 +20,7 @@ from tradingmesh.bench.peers import BenchError, Pipe, free_ports, start
 from tradingmesh.contract import Channel, Component, EndpointsSpec
 from tradingmesh.core.market import MarketEvent, Quote, Trade
 from tradingmesh.runtime.loop import Loop
+from tradingmesh.telemetry.latency import Latency
 from tradingmesh.telemetry.metrics import Metrics
 from tradingmesh.wire.header import HEADER
 from tradingmesh.wire.market import QUOTE, TRADE, topic_of
@@ -91,11 +92,11 @@ def _ticks(count: int) -> list[MarketEvent]:
 
 def publisher(pipe: Pipe, port: int, count: int) -> None:
     """The feed's side: publishes as market-data-feed does, from events that are there."""
-    metrics = Metrics(component="bench")
+    metrics = Metrics()
     sockets = SocketFactory(Component.MARKET_DATA_FEED, endpoints(port))
     socket = sockets.pub(Channel.MARKET_DATA, lossless=True)
     publisher = MarketDataPublisher(socket, "bench", _EPOCH, metrics, sample_every=100)
-    latency = metrics.latency("feed")
+    latency = Latency()
     ticks = _ticks(count)
     socket.poll()
     publisher.answer_subscriptions()
@@ -109,9 +110,9 @@ def publisher(pipe: Pipe, port: int, count: int) -> None:
 
 def subscriber(pipe: Pipe, port: int, count: int) -> None:
     """A service's side: the poll loop, gap check, decoding, and the latency of each tick observed."""
-    metrics = Metrics(component="bench")
+    metrics = Metrics()
     loop = Loop()
-    latency = metrics.latency("received")
+    latency = Latency()
     arrived_ns: list[int] = []
 
     def on_event(_: MarketEvent, delivery: Delivery) -> None:

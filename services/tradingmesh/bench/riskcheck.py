@@ -83,7 +83,7 @@ class Client:
         stack.callback(asking.close)
         stack.callback(feed.close)
         ticks = feed.pub(Channel.MARKET_DATA)
-        self._feed = MarketDataPublisher(ticks, "bench", _EPOCH, Metrics(component="bench"), 0)
+        self._feed = MarketDataPublisher(ticks, "bench", _EPOCH, Metrics(), 0)
         mesh.start(stack, Component.RISK_MANAGER)
         ticks.poll()
         self._feed.answer_subscriptions()

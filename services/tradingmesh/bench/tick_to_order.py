@@ -122,7 +122,7 @@ class Chain:
 def feed(pipe: Pipe, endpoints: EndpointsSpec, ipc_dir: Path) -> None:
     """Publishes as many quotes as it is told to, one each `INTERVAL_S`; answers with their traces and times."""
     socket = SocketFactory(Component.MARKET_DATA_FEED, endpoints, ipc_dir=ipc_dir).pub(Channel.MARKET_DATA)
-    publisher = MarketDataPublisher(socket, "bench", _EPOCH, Metrics(component="bench"), 0)
+    publisher = MarketDataPublisher(socket, "bench", _EPOCH, Metrics(), 0)
     socket.poll()
     publisher.answer_subscriptions()
     pipe.send("heard")

@@ -128,9 +128,11 @@ def figures_of(pictures: Iterable[Picture]) -> Figures:
         tape_total=tape.get("total"),
         market_time=tape.get("market_time", ""),
         tape_done=tape.get("done", False),
-        published=mesh.count(Component.MARKET_DATA_FEED, "published"),
-        received={component.value: mesh.count(component, "received", _MARKET_DATA) for component in _SUBSCRIBERS},
-        gaps=sum(mesh.count(component, "gaps") for component in _SUBSCRIBERS),
+        published=mesh.count(Component.MARKET_DATA_FEED, "messages_published"),
+        received={
+            component.value: mesh.count(component, "messages_received", _MARKET_DATA) for component in _SUBSCRIBERS
+        },
+        gaps=sum(mesh.count(component, "messages_missed") for component in _SUBSCRIBERS),
         signals=mesh.count(generator, "signals"),
         signals_waiting=mesh.gauges(generator, "signals_waiting"),
         approved=mesh.count(generator, "signals_approved"),

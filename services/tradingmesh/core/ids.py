@@ -30,6 +30,12 @@ class MessageIds:
         return _PAIR.pack(self._high, _VARIANT | self._count)
 
 
+def is_sampled(trace_id: bytes, sample_every: int) -> bool:
+    """Whether a trace is recorded: one in so many of those that a publisher began, and none of what has no trace."""
+    count = int.from_bytes(trace_id[8:], "big") & ~_VARIANT
+    return count > 0 and count % sample_every == 0
+
+
 def event_id(raw: bytes) -> str:
     """The id as text."""
     return str(UUID(bytes=raw))

@@ -30,7 +30,7 @@ from tradingmesh.core.orders.effects import (
 )
 from tradingmesh.core.orders.findings import Findings, findings_of
 from tradingmesh.core.orders.holdings import Holdings
-from tradingmesh.core.orders.record import OrderUpdate
+from tradingmesh.core.orders.record import Order, OrderUpdate
 from tradingmesh.core.orders.sync import BrokerSync
 from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.execution_engine.sync_telling import SyncTelling
@@ -72,7 +72,7 @@ class BrokerDesk:
         )
         self._sync_telling = SyncTelling(context, self._sync, self._holdings)
         self._heard: deque[BrokerEvent] = deque()
-        self._posted_ns: dict[str, int] = {}
+        self._posted: dict[str, tuple[str, int]] = {}
         self._asked_ns = 0
         self._unread_problem = ""
         self._synced_ns = outbox.number("synced_ns")
@@ -93,9 +93,9 @@ class BrokerDesk:
         """Whether the books agree with the broker's, for a person and for the operator."""
         return {**self._sync_telling.status(self.problem), "held_symbols": dict(self._table.held_symbols)}
 
-    def posted(self, client: str) -> None:
+    def posted(self, order: Order) -> None:
         """An order goes to the broker."""
-        self._posted_ns[client] = self._monotonic_ns()
+        self._posted[order.client_order_id] = order.trace_id, self._monotonic_ns()
 
     def booked(self, fill: Fill) -> None:
         """A fill goes into the outbox, and the account should hold what it brought."""
@@ -136,9 +136,9 @@ class BrokerDesk:
 
     def _on_submitted(self, event: SubmitAnswered | SubmitRefused | SubmitUnanswered) -> None:
         client = event.update.client_order_id if isinstance(event, SubmitAnswered) else event.client_order_id
-        posted_ns = self._posted_ns.pop(client, None)
-        if posted_ns is not None:
-            self._telling.post.observe_ns(self._monotonic_ns() - posted_ns)
+        if client in self._posted:
+            trace_id, posted_ns = self._posted.pop(client)
+            self._telling.posted(client, trace_id, self._monotonic_ns() - posted_ns, self._now_ns())
         self._do(self._table.on_submitted(event, self._now_ns()))
 
     def _on_trouble(self, event: StreamState | SnapshotFailed | UpdateUnreadable) -> None:

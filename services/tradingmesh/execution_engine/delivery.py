@@ -69,17 +69,17 @@ class Delivery:
 
     def _meter(self, context: Context) -> None:
         counter = context.metrics.counter
-        self.pushed = counter("reports_pushed", "Reports pushed to the fill processors, repetitions included.")
-        self.redelivered = counter("reports_redelivered", "Reports pushed again because no ack came in time.")
-        self.acked = counter("reports_acked", "Reports acknowledged.")
-        self._wanted = counter("reports_wanted", "Acknowledged reports sent again: the risk manager has lost them.")
-        self._foreign = counter("acks_foreign", "Acks of reports that were not outstanding.")
-        self._malformed = counter("malformed_dropped", "Unreadable messages, dropped.", channel=Channel.FILL_ACKS)
+        self.pushed = counter("reports_pushed")
+        self.redelivered = counter("reports_redelivered")
+        self.acked = counter("reports_acked")
+        self._wanted = counter("reports_wanted")
+        self._foreign = counter("acks_foreign")
+        self._malformed = counter("messages_malformed", channel=Channel.FILL_ACKS)
         self._latency = context.metrics.latency("report_ack")
         self._late = context.metrics.latency("redelivery")
         gauge = context.metrics.gauge
-        gauge("outbox_backlog", "Reports not acknowledged yet.", lambda: self.backlog)
-        gauge("reports_stuck", f"Reports pushed more than {STUCK_AFTER} times.", lambda: len(self._stuck))
+        gauge("outbox_backlog", lambda: self.backlog)
+        gauge("reports_stuck", lambda: len(self._stuck))
 
     @property
     def backlog(self) -> int:

@@ -95,7 +95,7 @@ class ExecutionEngine:
         loop.every(_TICK_S, self._commit)
         loop.every(RECENT_NS / 1e9, self._outbox.let_age)
         loop.after_turn(self._end_turn)
-        self._context.metrics.gauge("fenced", "1 where another engine has taken over.", lambda: bool(self._fenced))
+        self._context.metrics.gauge("engine_fenced", lambda: bool(self._fenced))
         if self._outbox.restarted:
             self._tell_started()
         self._desk.start()
@@ -150,6 +150,9 @@ class ExecutionEngine:
                 self._telling.report(effect.report)
                 if isinstance(effect.report.body, Fill):
                     self._desk.booked(effect.report.body)
+                    self._after_commit.append(
+                        partial(self._telling.fill_kept, effect.report, effect.report.body, self._now_ns())
+                    )
             elif isinstance(effect, Submit):
                 self._after_commit.append(partial(self._submit, self._prepare(effect)))
             elif isinstance(effect, Cancel):
@@ -161,11 +164,11 @@ class ExecutionEngine:
 
     def _prepare(self, submit: Submit) -> ReadyOrder:
         ready = self._broker.prepare(submit.order)
-        self._telling.order_ready(submit.origin, self._now_ns())
+        self._telling.order_ready(submit.order.client_order_id, submit.origin, self._now_ns())
         return ready
 
     def _submit(self, ready: ReadyOrder) -> None:
-        self._desk.posted(ready.order.client_order_id)
+        self._desk.posted(ready.order)
         self._broker.submit(ready)
 
     def _end_turn(self) -> None:

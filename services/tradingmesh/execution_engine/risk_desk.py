@@ -33,11 +33,9 @@ class RiskDesk:
         self._sent_ns = 0
         metrics = context.metrics
         self._round_trip = metrics.latency("order_risk_check_round_trip")
-        self._late = metrics.counter("risk_answers_late", "Answers that came after their request was given up.")
-        self._timeouts = metrics.counter("risk_timeouts", "Risk checks without an answer in time: refused.")
-        self._malformed = metrics.counter(
-            "malformed_dropped", "Unreadable messages, dropped.", channel=Channel.RISK_CHECK
-        )
+        self._late = metrics.counter("risk_answers_late")
+        self._timeouts = metrics.counter("risk_timeouts")
+        self._malformed = metrics.counter("messages_malformed", channel=Channel.RISK_CHECK)
         context.loop.on_readable(self._socket, self._take_answer)
         context.loop.every(LOOK_EVERY_S, self._give_up_late)
 

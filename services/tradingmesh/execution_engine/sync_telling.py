@@ -28,16 +28,13 @@ class SyncTelling:
         self._in_sync = False
         metrics = context.metrics
         self._duration = metrics.latency("reconcile")
-        self._asked = metrics.counter("broker_reconciles", "Reconciliations with the broker.", result="answered")
-        self._failed = metrics.counter("broker_reconciles", "Reconciliations with the broker.", result="failed")
-        self._found = {
-            kind: metrics.counter("broker_differences", "What reconciliations found, by kind.", kind=kind)
-            for kind in _KINDS
-        }
+        self._asked = metrics.counter("broker_reconciles", result="answered")
+        self._failed = metrics.counter("broker_reconciles", result="failed")
+        self._found = {kind: metrics.counter("broker_differences", kind=kind) for kind in _KINDS}
         gauge = metrics.gauge
-        gauge("broker_in_sync", "1 while the order stream listens and orders agree.", lambda: float(not sync.problem))
-        gauge("broker_reconciled_age_seconds", "Since the last reconciliation; -1 before one.", self._age_s)
-        gauge("broker_differing", "Positions (and cash) not as the broker has them.", lambda: len(holdings.differing))
+        gauge("broker_in_sync", lambda: float(not sync.problem))
+        gauge("broker_reconciled_age_seconds", self._age_s)
+        gauge("broker_differing", lambda: len(holdings.differing))
 
     def status(self, problem: str) -> dict[str, Any]:
         """As the operator's condition BrokerInSync has it: whether, why not, how fresh, and what differs."""

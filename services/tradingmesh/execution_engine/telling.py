@@ -3,15 +3,26 @@
 from collections import Counter as Tally
 from typing import Any
 
-from tradingmesh.core.events import ApiBreakerClosed, ApiBreakerOpened, ComponentError, EngineFenced
+from tradingmesh.core.events import (
+    ApiBreakerClosed,
+    ApiBreakerOpened,
+    ComponentError,
+    EngineFenced,
+    OrderCanceled,
+    OrderPlaced,
+    OrderRejected,
+)
 from tradingmesh.core.fills import Fill, Report
 from tradingmesh.core.orders.effects import ApiMoved, Notice, Origin, Tell
 from tradingmesh.core.orders.record import OrderStatus
 from tradingmesh.core.orders.table import OrderTable
+from tradingmesh.core.place import Place
+from tradingmesh.core.spans import Span, fill_span, order_span, post_span
 from tradingmesh.runtime.component import Context
-from tradingmesh.wire.header import FLAG_SAMPLED
+from tradingmesh.telemetry.metrics import Counter
 
 _REFRESH_S = 0.5
+_ORDER_EVENTS = (OrderPlaced, OrderRejected, OrderCanceled)
 _HARMLESS = frozenset({"duplicate-signal", "adopted", "unnamed", "cancel-failed"})
 
 
@@ -23,14 +34,17 @@ class Telling:
         self._table = table
         self._by_status: dict[str, int] = {}
         metrics = context.metrics
-        self.signals = metrics.counter("signals_received", "Approved signals received.")
-        self.fills = metrics.counter("fills_seen", "Fills heard of for the first time, by stream or by asking.")
-        self.malformed = metrics.counter("malformed_dropped", "Unreadable messages, dropped.", channel="orders")
+        self.signals = metrics.counter("signals_received")
+        self.fills = metrics.counter("fills_seen")
+        self.malformed = metrics.counter("messages_malformed", channel="orders")
         self._order_ready = metrics.latency("order_ready")
         self.post = metrics.latency("order_post")
-        self._duplicates = metrics.counter("fills_duplicate", "Fills heard of again, not booked again.")
+        self._events: dict[type, Counter] = {
+            type_: metrics.counter("order_events", type=type_.__name__) for type_ in _ORDER_EVENTS
+        }
+        self._duplicates = metrics.counter("fills_duplicate")
         for status in OrderStatus:
-            metrics.gauge("orders_open", "Orders not closed.", self._reader(status), status=status.value)
+            metrics.gauge("orders_open", self._reader(status), status=status.value)
         context.loop.every(_REFRESH_S, self.refresh)
 
     def refresh(self) -> None:
@@ -38,12 +52,20 @@ class Telling:
         self._by_status = dict(Tally(order.status.value for order in self._table.open_orders()))
         self._duplicates.value = self._table.duplicate_fills
 
-    def order_ready(self, origin: Origin, now_ns: int) -> None:
+    def order_ready(self, client_order_id: str, origin: Origin, now_ns: int) -> None:
         """An order is ready to POST, so long after its signal was handed over."""
         self._order_ready.observe_ns(now_ns - origin.sent_ns)
-        if origin.flags & FLAG_SAMPLED:
-            trace_id = bytes.fromhex(origin.trace_id)
-            self._context.tracer.record("order", trace_id, origin.flags, origin.sent_ns, now_ns)
+        self._record(order_span(client_order_id), origin.trace_id, origin.sent_ns, now_ns)
+
+    def posted(self, client_order_id: str, trace_id: str, elapsed_ns: int, now_ns: int) -> None:
+        """The broker has answered a POST, in one way or the other."""
+        self.post.observe_ns(elapsed_ns)
+        self._record(post_span(client_order_id), trace_id, now_ns - elapsed_ns, now_ns)
+
+    def fill_kept(self, report: Report, fill: Fill, heard_ns: int) -> None:
+        """The report of a fill is on disk."""
+        place = Place(report.outbox_epoch, fill.symbol, report.symbol_sequence)
+        self._record(fill_span(place, fill.client_order_id), report.trace_id, heard_ns, self._context.clock.now_ns())
 
     def report(self, report: Report) -> None:
         """A report came to be."""
@@ -51,12 +73,12 @@ class Telling:
 
     def event(self, tell: Tell) -> None:
         """A system event."""
-        self._context.metrics.counter("order_events", "Events of orders.", type=tell.type_.__name__).inc()
+        self._events[tell.type_].inc()
         self._context.events.emit(tell.type_, trace_id=tell.trace_id, **tell.fields)
 
     def notice(self, notice: Notice) -> None:
         """Something odd."""
-        self._context.metrics.counter("order_notices", "Oddities of orders, by kind.", kind=notice.what).inc()
+        self._context.metrics.counter("order_notices", kind=notice.what).inc()
         if notice.what in _HARMLESS:
             self._context.log.warning(notice.what, detail=notice.detail)
         else:
@@ -91,6 +113,10 @@ class Telling:
             "fills_seen": self.fills.value,
             "fills_duplicate": self._duplicates.value,
         }
+
+    def _record(self, span: Span, trace_id: str, start_ns: int, end_ns: int) -> None:
+        if trace_id:
+            self._context.tracer.record(span, bytes.fromhex(trace_id), start_ns, end_ns)
 
     def _reader(self, status: OrderStatus) -> Any:
         return lambda: self._by_status.get(status.value, 0)

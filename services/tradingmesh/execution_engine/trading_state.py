@@ -27,7 +27,7 @@ class TradingStateDesk:
         self._log = context.log
         self._monotonic_ns = context.clock.monotonic_ns
         self._withdrawals = Withdrawals()
-        self._cancels = context.metrics.counter("cancels_asked", "Cancels asked for because trading was stopped.")
+        self._cancels = context.metrics.counter("cancels_asked")
         socket = context.sockets.sub(Channel.TRADING_STATE)
         self._state = TradingStateSubscriber(socket, self._monotonic_ns, context.metrics)
         context.loop.on_readable(socket, self._hear)

@@ -7,6 +7,7 @@ from tradingmesh.contract import Channel
 from tradingmesh.core.market import MarketEvent, Quote, Trade
 from tradingmesh.core.signals.book import BookCache
 from tradingmesh.core.signals.feature_vector import SymbolFeatures
+from tradingmesh.core.spans import FEATURES as FEATURES_SPAN
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.runtime.lag import watch
 from tradingmesh.wire.messages import FEATURES
@@ -56,7 +57,7 @@ class FeatureEngine:
             flags=delivery.flags,
         )
         self._latency.observe_ns(now_ns - delivery.timestamp_ns)
-        self._context.tracer.record("features", delivery.trace_id, delivery.flags, delivery.timestamp_ns, now_ns)
+        self._context.tracer.record(FEATURES_SPAN, delivery.trace_id, delivery.timestamp_ns, now_ns)
 
     def ready(self) -> list[str]:
         """Ready once its sockets are there."""

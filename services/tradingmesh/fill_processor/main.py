@@ -13,9 +13,10 @@ from tradingmesh.adapters.zmq_messages import Sender, read
 from tradingmesh.adapters.zmq_reports import Batch, BatchSender, read_batch
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import InputError, WireError
-from tradingmesh.core.fills import BookedReport, Report, ReportAnswer, ReportSetAside
+from tradingmesh.core.fills import BookedReport, Fill, Report, ReportAnswer, ReportSetAside
 from tradingmesh.core.orders.booking import booked, events_of, unbooked
 from tradingmesh.core.place import Place, PoisonReport
+from tradingmesh.core.spans import book_span
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.wire.header import decode_header
 from tradingmesh.wire.messages import (
@@ -55,16 +56,16 @@ class FillProcessor:
 
     def _meter(self, context: Context) -> None:
         counter = context.metrics.counter
-        self._pulled = counter("reports_pulled", "Reports pulled, repetitions included.")
-        self._invalid = counter("reports_invalid", "Reports that cannot be valued, handed on as they are.")
-        self._unreadable = counter("reports_unreadable", "Reports that cannot be read, handed on as their bytes.")
-        self._unsent = counter("reports_not_taken", "Reports left to be sent again: nobody to send to, or too many.")
-        self._applied = counter("reports_applied", "Reports that the risk manager applied for the first time.")
-        self._repeated = counter("reports_repeated", "Reports that it had applied already.")
-        self._set_aside = counter("reports_set_aside", "Reports that it cannot apply, and keeps.")
-        self._malformed = counter("malformed_dropped", "Unreadable messages, dropped.", channel="fills")
+        self._pulled = counter("reports_pulled")
+        self._invalid = counter("reports_invalid")
+        self._unreadable = counter("reports_unreadable")
+        self._unsent = counter("reports_not_taken")
+        self._applied = counter("reports_applied")
+        self._repeated = counter("reports_repeated")
+        self._set_aside = counter("reports_set_aside")
+        self._malformed = counter("messages_malformed", channel="fills")
         self._latency = context.metrics.latency("book")
-        context.metrics.gauge("reports_outstanding", "Reports without an answer.", lambda: len(self._outstanding))
+        context.metrics.gauge("reports_outstanding", lambda: len(self._outstanding))
 
     def _take_reports(self) -> None:
         for frames in _waiting(self._fills):
@@ -157,7 +158,7 @@ class FillProcessor:
             places.append(place)
             sent_ns, valued = self._outstanding.pop(place, (now_ns, None))
             self._latency.observe_ns(now_ns - sent_ns)
-            self._tell(answer, valued)
+            self._tell(answer, valued, now_ns - sent_ns)
         self._answer_on(self._ack_sender.frames(places, self._now_ns()), len(places))
 
     def _answer_on(self, frames: list[bytes], count: int) -> None:
@@ -167,15 +168,25 @@ class FillProcessor:
         except zmq.Again:
             self._unsent.inc(count)
 
-    def _tell(self, answer: ReportAnswer, valued: BookedReport | None) -> None:
+    def _tell(self, answer: ReportAnswer, valued: BookedReport | None, elapsed_ns: int) -> None:
         if isinstance(answer, ReportSetAside):
             self._set_aside.inc()
         elif answer.duplicate:
             self._repeated.value += 1
         else:
             self._applied.value += 1
+            if valued is not None:
+                self._record(valued.report, elapsed_ns)
             for tell in events_of(valued, answer) if valued is not None else ():
                 self._context.events.emit(tell.type_, trace_id=tell.trace_id, **tell.fields)
+
+    def _record(self, report: Report, elapsed_ns: int) -> None:
+        fill = report.body
+        if report.trace_id and isinstance(fill, Fill):
+            place = Place(report.outbox_epoch, fill.symbol, report.symbol_sequence)
+            now_ns, trace_id = self._now_ns(), bytes.fromhex(report.trace_id)
+            span = book_span(place, fill.client_order_id)
+            self._context.tracer.record(span, trace_id, now_ns - elapsed_ns, now_ns)
 
     def _forget_old(self) -> None:
         """An answer that is still out after so long was lost: the report has been sent again, here or elsewhere."""

@@ -8,6 +8,7 @@ from tradingmesh.contract import Channel
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.events import MarketData
 from tradingmesh.core.market import Bar, MarketEvent, Quote
+from tradingmesh.core.spans import TICK
 from tradingmesh.core.tape.normalise import market_event
 from tradingmesh.runtime.broker_urls import broker_urls
 from tradingmesh.runtime.component import Context, Service
@@ -33,8 +34,8 @@ class MarketDataFeed:
             context.loop.still_alive,
         )
         gauge_ages(context, Channel.MARKET_DATA, self._publisher.newest_ns, context.spec.symbols)
-        context.metrics.gauge("stream_waiting", "Messages of the stream, not published yet.", lambda: stream.waiting)
-        self._refused = context.metrics.counter("ticks_refused", "Market data messages that do not fit, left out.")
+        context.metrics.gauge("stream_messages_waiting", lambda: stream.waiting)
+        self._refused = context.metrics.counter("ticks_refused")
         self._latency = context.metrics.latency("feed")
         context.loop.on_readable(socket, self._publisher.answer_subscriptions)
 
@@ -52,7 +53,7 @@ class MarketDataFeed:
                 continue
             done_ns = now_ns()
             self._latency.observe_ns(done_ns - began_ns)
-            self._context.tracer.record("feed", trace_id, self._publisher.last_flags, began_ns, done_ns)
+            self._context.tracer.record(TICK, trace_id, began_ns, done_ns)
             self._tell(event, trace_id)
             began_ns = done_ns
         if self._stream.waiting:

@@ -34,15 +34,13 @@ class MarketDataStore:
         self._root = context.data_dir / "ticks"
         self._spool = Spool(self._root / SPOOL, context.epoch)
         self._writer = WriteProcess(self._root)
-        self._stored = {
-            kind: context.metrics.counter("stored", "Events stored.", kind=name) for kind, name in NAMES.items()
-        }
-        self._flushes = context.metrics.counter("flushes", "Times the buffer was written to the spool.")
-        self._failures = context.metrics.counter("write_failures", "Times writing failed; it is tried again.")
+        self._stored = {kind: context.metrics.counter("events_stored", kind=name) for kind, name in NAMES.items()}
+        self._flushes = context.metrics.counter("spool_flushes")
+        self._failures = context.metrics.counter("store_write_failures")
         gauge = context.metrics.gauge
-        gauge("backlog_bytes", "Waiting in memory.", lambda: self._spool.waiting_bytes, where="memory")
-        gauge("backlog_bytes", "Waiting in files to become Parquet.", self._spool.spooled_bytes, where="spool")
-        gauge("dropped_events", "Events that found no room.", lambda: self._spool.dropped)
+        gauge("store_backlog_bytes", lambda: self._spool.waiting_bytes, where="memory")
+        gauge("store_backlog_bytes", self._spool.spooled_bytes, where="spool")
+        context.metrics.counted("store_events_dropped", lambda: self._spool.dropped)
         self._subscribers = [
             self._subscriber(context, Channel.MARKET_DATA),
             self._subscriber(context, Channel.FEATURES),

@@ -25,7 +25,6 @@ from tradingmesh.core.events import (
     PositionClosed,
     PositionOpened,
     PositionUpdated,
-    SignalRejected,
     SubscriberSlow,
     SystemEvent,
 )
@@ -72,9 +71,11 @@ class MetricsCollector:
         )
         watch(context, self._ticks, context.spec.symbols)
         self._trading = TradingStateWatch(context)
-        self._malformed = context.metrics.counter(
-            "malformed_dropped", "Unreadable messages, dropped.", channel="events"
-        )
+        self._malformed = context.metrics.counter("messages_malformed", channel="events")
+        for symbol in context.spec.symbols:
+            context.metrics.counter("fills_booked", symbol=symbol)
+        for kind in _ALERT_KINDS.values():
+            context.metrics.counter("alerts", kind=kind)
         self._bus = EventBus()
         self._counted = self._bus.subscribe(*get_args(SystemEvent))
         self._alerts = self._bus.subscribe(*_ALERTS)
@@ -124,11 +125,9 @@ class MetricsCollector:
     def _count(self, event: SystemEvent) -> None:
         metrics, name = self._context.metrics, type(event).__name__
         component = event.metadata.component
-        metrics.counter("system_events", "System events heard.", type=name, source=component).inc()
-        if isinstance(event, SignalRejected):
-            metrics.counter("signals_rejected", "Signals refused, by check.", check=event.check).inc()
-        elif isinstance(event, OrderFilled):
-            metrics.counter("fills_booked", "Fills booked, by symbol.", symbol=event.fill.symbol).inc()
+        metrics.counter("system_events", type=name, source=component).inc()
+        if isinstance(event, OrderFilled):
+            metrics.counter("fills_booked", symbol=event.fill.symbol).inc()
 
     def _alert(self, event: SystemEvent) -> None:
         if isinstance(event, BrokerReconciled) and not (event.differences or event.missing or event.unreadable):
@@ -151,9 +150,7 @@ class MetricsCollector:
             self._malformed.inc()
             return
         if symbol not in self._positions:
-            self._context.metrics.gauge(
-                "position_quantity", "Position as last told.", lambda: float(self._positions[symbol]), symbol=symbol
-            )
+            self._context.metrics.gauge("position_quantity", lambda: float(self._positions[symbol]), symbol=symbol)
         self._positions[symbol] = quantity
 
 

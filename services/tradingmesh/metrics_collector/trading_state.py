@@ -13,6 +13,7 @@ from tradingmesh.runtime.component import Context
 LOOK_EVERY_S = 0.25
 SILENT_AFTER_NS = 4_000_000_000
 TRADING_LEVELS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+STATE_ALERTS = ("breaker-open", "trading-halted", "risk-manager-silent")
 BREAKER_LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
@@ -25,10 +26,22 @@ class TradingStateWatch:
         self._state = TradingStateSubscriber(socket, context.clock.monotonic_ns, context.metrics)
         self._before: TradingStatus | None = None
         self._silent = False
-        context.metrics.gauge("trading_state", "Trading: 0 Active, 1 Reducing, 2 Halted; -1 unknown.", self._trading)
-        context.metrics.gauge("breaker_state", "Breaker: 0 Closed, 1 HalfOpen, 2 Open; -1 unknown.", self._breaker)
+        for kind in STATE_ALERTS:
+            context.metrics.counter("alerts", kind=kind)
+        context.metrics.gauge("trading_state", self._trading)
+        context.metrics.gauge("breaker_state", self._breaker)
         context.loop.on_readable(socket, self._hear)
         context.loop.every(LOOK_EVERY_S, self._look)
+
+    @property
+    def status(self) -> TradingStatus | None:
+        """The last one heard."""
+        return self._state.status
+
+    @property
+    def age_ns(self) -> int:
+        """Since it was heard, or since the beginning."""
+        return self._state.age_ns
 
     def _hear(self) -> None:
         self._state.drain()
@@ -60,5 +73,5 @@ class TradingStateWatch:
 
 def alert(context: Context, kind: str, **fields: str) -> None:
     """Something a person must know of within seconds: an error in the log, and a counter for an alert rule to watch."""
-    context.metrics.counter("alerts", "What a person must look at, by kind.", kind=kind).inc()
+    context.metrics.counter("alerts", kind=kind).inc()
     context.log.error("alert", kind=kind, **fields)

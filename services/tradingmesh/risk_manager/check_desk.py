@@ -9,6 +9,7 @@ from tradingmesh.contract import Channel
 from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckRequest, RiskCheckResponse, Stage
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.spans import TICK, check_span
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import NO_TRACE
@@ -29,14 +30,9 @@ class CheckDesk:
         self._sender = Sender(RISK_CHECK_RESPONSE, context.settings.instance, context.epoch)
         metrics = context.metrics
         self._latency = metrics.latency("risk-check")
-        self.approved = metrics.counter("risk_checks", "Risk checks by what came of them.", result="approved", check="")
-        self.refused = {
-            check: metrics.counter("risk_checks", "Risk checks by what came of them.", result="refused", check=check)
-            for check in Check
-        }
-        self._malformed = metrics.counter(
-            "malformed_dropped", "Unreadable messages, dropped.", channel=Channel.RISK_CHECK
-        )
+        self.approved = metrics.counter("risk_checks", result="approved", check="")
+        self.refused = {check: metrics.counter("risk_checks", result="refused", check=check) for check in Check}
+        self._malformed = metrics.counter("messages_malformed", channel=Channel.RISK_CHECK)
         context.loop.on_readable(self._socket, self.drain)
 
     def drain(self) -> None:
@@ -59,7 +55,7 @@ class CheckDesk:
     def _answer(self, frames: list[bytes]) -> None:
         began_ns = time.perf_counter_ns()
         now_ns = self._now_ns()
-        request_id, trace_id, flags = "", NO_TRACE, 0
+        request_id, trace_id, flags, span = "", NO_TRACE, 0, TICK
         try:
             header, request = read(RISK_CHECK_REQUEST, frames)
         except WireError as error:
@@ -67,6 +63,7 @@ class CheckDesk:
             decision: Decision = Refused(Check.REQUEST, f"{Check.REQUEST}: {error}")
         else:
             request_id, trace_id, flags = request.request_id, header.trace_id, header.flags
+            span = check_span(request)
             decision = self._decide(request, now_ns)
         latency_us = (time.perf_counter_ns() - began_ns) // 1_000
         response = RiskCheckResponse(request_id, decision, latency_us, now_ns)
@@ -74,5 +71,5 @@ class CheckDesk:
         elapsed_ns = time.perf_counter_ns() - began_ns
         self._socket.send_multipart(reply)
         self._latency.observe_ns(elapsed_ns)
-        self._tracer.record("risk-check", trace_id, flags, now_ns, now_ns + elapsed_ns)
+        self._tracer.record(span, trace_id, now_ns, now_ns + elapsed_ns)
         (self.approved if isinstance(decision, Approved) else self.refused[decision.check]).inc()

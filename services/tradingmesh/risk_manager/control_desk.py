@@ -33,10 +33,8 @@ class ControlDesk:
         self._token = context.settings.control_token.get_secret_value().encode()
         self._socket = context.sockets.rep(Channel.CONTROL)
         self._sender = Sender(CONTROL_RESPONSE, context.settings.instance, context.epoch)
-        self._malformed = context.metrics.counter(
-            "malformed_dropped", "Unreadable messages, dropped.", channel=Channel.CONTROL
-        )
-        self._denied = context.metrics.counter("control_denied", "Commands without the right token.")
+        self._malformed = context.metrics.counter("messages_malformed", channel=Channel.CONTROL)
+        self._denied = context.metrics.counter("control_denied")
         context.loop.on_readable(self._socket, self.drain)
 
     def drain(self) -> None:

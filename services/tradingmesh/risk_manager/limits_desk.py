@@ -13,7 +13,7 @@ class LimitsDesk:
     def __init__(self, context: Context, core: RiskCore) -> None:
         self._context = context
         self._core = core
-        self._taken = context.metrics.counter("limits_taken", "Manifests whose limits were taken while it ran.")
+        self._taken = context.metrics.counter("limits_taken")
 
     def take(self, spec: TradingSystemSpec, generation: int | None) -> None:
         """Puts the limits of a new manifest in force, where they are others."""

@@ -81,13 +81,13 @@ class RiskManager:
         loop.every(COMPACT_S, self._recorder.compact)
         loop.after_turn(self._end_turn)
         state = self._core.state
-        metrics.gauge("reservations", "Orders approved and not ended.", lambda: len(state.reservations))
-        metrics.gauge("clock_steps", "How often the wall clock was set.", lambda: self._core.clock_steps)
-        metrics.gauge("breaker", "Circuit breaker: 0 Closed, 1 HalfOpen, 2 Open.", self._breaker_level)
+        metrics.gauge("reservations", lambda: len(state.reservations))
+        metrics.counted("clock_steps", lambda: self._core.clock_steps)
+        metrics.gauge("breaker_state", self._breaker_level)
         for name in ("cash", "equity", "realised", "unrealised", "day_profit", "gross_notional"):
-            metrics.gauge(f"ledger_{name}", f"The ledger's {name}.", partial(self._figure, name))
+            metrics.gauge(f"ledger_{name}_dollars", partial(self._figure, name))
         for symbol in self._context.spec.symbols:
-            metrics.gauge("position", "Position held.", partial(self._held, symbol), symbol=symbol)
+            metrics.gauge("ledger_position_quantity", partial(self._held, symbol), symbol=symbol)
 
     def _advance(self) -> None:
         self._core.advance(self._now_ns(), self._context.clock.monotonic_ns())

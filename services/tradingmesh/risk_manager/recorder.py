@@ -45,15 +45,13 @@ class Recorder:
         self._log = context.log
         self.problem = ""
         metrics = context.metrics
-        self._written = metrics.counter("journal_records", "Records written to the journal.")
-        self._failures = metrics.counter("journal_failures", "Writes to the journal that failed; they are repeated.")
-        self._snapshots = metrics.counter("journal_snapshots", "Snapshots written to the journal.")
-        self._uncompacted = metrics.counter("journal_compactions_failed", "Times that the archive took no records.")
-        metrics.gauge(
-            "journal_writable", "1 while the journal can be written, else 0.", lambda: float(not self.problem)
-        )
-        metrics.gauge("journal_unwritten", "Records that wait to be written.", lambda: len(self._unwritten))
-        self._kept = metrics.counter("reports_set_aside", "Reports that cannot be booked, kept with a reason.")
+        self._written = metrics.counter("journal_records")
+        self._failures = metrics.counter("journal_failures")
+        self._snapshots = metrics.counter("journal_snapshots")
+        self._uncompacted = metrics.counter("journal_compactions_failed")
+        metrics.gauge("journal_writable", lambda: float(not self.problem))
+        metrics.gauge("journal_records_unwritten", lambda: len(self._unwritten))
+        self._kept = metrics.counter("reports_set_aside")
 
     def write(self) -> bool:
         """Writes what was decided so far; whether that is done: then it may be told."""

@@ -8,11 +8,12 @@ from tradingmesh.adapters.zmq_reports import Batch, read_batch
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.events import ComponentError
-from tradingmesh.core.fills import ReportAnswer, ReportApplied
+from tradingmesh.core.fills import BookedReport, Fill, Report, ReportAnswer, ReportApplied
 from tradingmesh.core.place import Place, PoisonReport, ReportsWanted
 from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.core.risk.gaps import ALARM_AFTER_NS, Gap, GapWatch
 from tradingmesh.core.risk.reports import HELD_MAX, Handed, place_of
+from tradingmesh.core.spans import apply_span
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.messages import BOOKED_REPORT, POISON_REPORT, REPORT_ANSWERS, REPORTS_WANTED, TOGETHER_MAX
@@ -51,15 +52,13 @@ class ReportDesk:
 
     def _meter(self, context: Context) -> None:
         metrics = context.metrics
-        self._applied = metrics.counter("reports_answered", "Booked reports answered.")
-        self._untaken = metrics.counter("reports_untaken", "Reports dropped while the journal cannot be written.")
-        self._unsent = metrics.counter("report_answers_dropped", "Answers to fill processors that are gone.")
-        self._malformed = metrics.counter(
-            "malformed_dropped", "Unreadable messages, dropped.", channel=Channel.POSITIONS
-        )
+        self._applied = metrics.counter("reports_answered")
+        self._untaken = metrics.counter("reports_untaken")
+        self._unsent = metrics.counter("report_answers_dropped")
+        self._malformed = metrics.counter("messages_malformed", channel=Channel.POSITIONS)
         self._latency = metrics.latency("report-apply")
-        self._wanted = metrics.counter("reports_wanted", "Times that the execution engine was asked for lost reports.")
-        metrics.gauge("report_gaps", "Lines of reports that wait for one for too long.", lambda: len(self.problems))
+        self._wanted = metrics.counter("reports_wanted")
+        metrics.gauge("report_gaps", lambda: len(self.problems))
 
     def drain(self) -> None:
         """Applies what waits, about `TURN_MAX` reports."""
@@ -103,11 +102,15 @@ class ReportDesk:
             began_ns = self._monotonic_ns()
             place = batch.place(index)
             handed = _read(batch.header.kind, place, payload)
-            self._apply(asker, place, handed, now_ns)
-            self._latency.observe_ns(self._monotonic_ns() - began_ns)
+            fresh = self._apply(asker, place, handed, now_ns)
+            elapsed_ns = self._monotonic_ns() - began_ns
+            self._latency.observe_ns(elapsed_ns)
+            if fresh and isinstance(handed, BookedReport):
+                self._record(place, handed.report, elapsed_ns)
         return len(batch.payloads)
 
-    def _apply(self, asker: bytes, place: Place, handed: Handed, now_ns: int) -> None:
+    def _apply(self, asker: bytes, place: Place, handed: Handed, now_ns: int) -> bool:
+        """Whether it took effect now, for the first time."""
         answers = self._core.apply(handed, now_ns)
         if not answers:
             self._wait(asker, place)
@@ -117,6 +120,14 @@ class ReportDesk:
             if told == place and asker not in askers:
                 askers.append(asker)
             self._address(answer, askers)
+        return any(isinstance(answer, ReportApplied) and not answer.duplicate for answer in answers[:1])
+
+    def _record(self, place: Place, report: Report, elapsed_ns: int) -> None:
+        fill = report.body
+        if report.trace_id and isinstance(fill, Fill):
+            end_ns, trace_id = self._now_ns(), bytes.fromhex(report.trace_id)
+            span = apply_span(place, fill.client_order_id)
+            self._context.tracer.record(span, trace_id, end_ns - elapsed_ns, end_ns)
 
     def _address(self, answer: ReportAnswer, askers: list[bytes]) -> None:
         """Who asked last is most likely to be there still: that it is new is told to this one only."""

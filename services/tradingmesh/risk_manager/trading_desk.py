@@ -33,8 +33,8 @@ class TradingDesk:
         self._orders = context.sockets.push(Channel.ORDERS)
         self._sender = Sender(APPROVED_SIGNAL, context.settings.instance, context.epoch)
         metrics = context.metrics
-        self._given = metrics.counter("closing_orders", "Closing orders handed to the execution engine.")
-        self._undelivered = metrics.counter("closing_orders_undelivered", "Closing orders that no engine took.")
+        self._given = metrics.counter("closing_orders")
+        self._undelivered = metrics.counter("closing_orders_undelivered")
         context.loop.on_readable(state, self._state.answer_subscriptions)
         context.loop.every(BEAT_S, self._state.repeat)
         context.loop.every(CLOSE_EVERY_S, self._close)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from tradingmesh import __version__
 from tradingmesh.adapters.zmq_sockets import SocketFactory
 from tradingmesh.contract import Channel, Component, TradingSystem, TradingSystemSpec
+from tradingmesh.contract.system import ObservabilitySpec
 from tradingmesh.core.bus import EventBus
 from tradingmesh.core.events import ComponentError, ComponentStarted, ComponentStopped, LinkLost
 from tradingmesh.ports import Clock
@@ -56,8 +57,7 @@ class Context(NamedTuple):
     @property
     def sample_every(self) -> int:
         """One in how many traces is recorded; 0 is none."""
-        ratio = self.spec.observability.trace_sample_ratio
-        return int(1 / ratio) if ratio and self.spec.observability.otlp_endpoint else 0
+        return _sample_every(self.spec.observability)
 
     def tend_links(self) -> None:
         """Counts and tells the connections that were lost."""
@@ -141,15 +141,22 @@ def run_component(component: Component, build: Callable[[Context], Service], set
 def _context(component: Component, settings: Settings, system: TradingSystem, log: Logger) -> Context:
     spec = system.spec
     epoch = time.time_ns() // 1_000_000
-    metrics = Metrics(component=component.value)
+    metrics = Metrics(component=component.value, system=system.metadata.name)
+    metrics.gauge("component_info", lambda: 1, version=__version__, mode=spec.mode.value)
     clock = WallClock()
     sockets = SocketFactory(
         component, spec.endpoints, bind_host=settings.bind_host, hosts=settings.hosts, ipc_dir=settings.ipc_dir
     )
     events = Events(EventBus(), component.value, settings.instance, epoch, clock, metrics)
-    traces = tracer(spec.observability.otlp_endpoint, component.value, settings.instance)
+    watched = spec.observability
+    traces = tracer(watched.otlp_endpoint, component.value, settings.instance, _sample_every(watched))
     manifest = ManifestFile(settings.system_file, component, spec, system.metadata.generation, metrics, log)
     return Context(component, settings, spec, epoch, Loop(), sockets, metrics, events, traces, log, clock, manifest)
+
+
+def _sample_every(spec: ObservabilitySpec) -> int:
+    ratio = spec.trace_sample_ratio
+    return int(1 / ratio) if ratio and spec.otlp_endpoint else 0
 
 
 def _config(context: Context, service: Service) -> dict[str, Any]:

@@ -36,8 +36,8 @@ class Events:
         self._ids = MessageIds(f"{instance}/events", epoch)
         self._sender = Sender(SYSTEM_EVENT, instance, epoch)
         self._subscription = bus.subscribe(*get_args(SystemEvent))
-        self.sent = metrics.counter("events_sent", "System events sent.")
-        self.dropped = metrics.counter("events_dropped", "System events dropped: nobody took them in time.")
+        self.sent = metrics.counter("events_sent")
+        self.dropped = metrics.counter("events_dropped")
 
     def emit(self, type_: type, *, trace_id: str = "", **fields: Any) -> None:
         """Publishes one event of `type_` with these fields."""

@@ -22,9 +22,7 @@ class _LagWatch:
     def __init__(self, context: Context, subscriber: TopicSubscriber) -> None:
         self._context = context
         self._subscriber = subscriber
-        self._told = context.metrics.counter(
-            "slow_alarms", "Times it was told that messages were late or missed.", channel=subscriber.channel
-        )
+        self._told = context.metrics.counter("slow_alarms", channel=subscriber.channel)
         self._missed_told = 0
         self._peak_ns = 0
         self._quiet_until_ns = 0
@@ -54,7 +52,6 @@ def watch(context: Context, subscriber: TopicSubscriber, symbols: Iterable[str])
     channel = subscriber.channel
     context.metrics.gauge(
         "lag_seconds",
-        "How long ago what was handled last had been published.",
         lambda: subscriber.lag_ns / 1e9,
         channel=channel,
     )
@@ -71,6 +68,4 @@ def gauge_ages(context: Context, channel: Channel, newest_ns: Callable[[str], in
         return lambda: (now_ns() - (newest_ns(symbol) or began_ns)) / 1e9
 
     for symbol in symbols:
-        context.metrics.gauge(
-            "tick_age_seconds", "Since the newest message of a symbol.", reader(symbol), channel=channel, symbol=symbol
-        )
+        context.metrics.gauge("tick_age_seconds", reader(symbol), channel=channel, symbol=symbol)

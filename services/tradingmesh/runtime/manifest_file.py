@@ -47,8 +47,8 @@ class ManifestFile:
         self._parts = parts_of(component)
         self._started = _values(spec, self._parts)
         self._stamp = self._look()
-        self._refused = metrics.counter("manifests_refused", "Changed manifests that were wrong: the one before holds.")
-        metrics.gauge("manifest_generation", "Generation of the manifest in force.", lambda: self.generation or 0)
+        self._refused = metrics.counter("manifests_refused")
+        metrics.gauge("manifest_generation", lambda: self.generation or 0)
 
     def takes(self, take: Take) -> None:
         """From now on `take` is handed each new manifest: who can change while it runs, does."""

@@ -1,8 +1,11 @@
 """What the signal generator tells of itself: metrics, events, spans, and a line in the log where something is wrong."""
 
+from tradingmesh.core.checks import Check
 from tradingmesh.core.events import ComponentError, SignalApproved, SignalRejected
+from tradingmesh.core.signal import Signal
 from tradingmesh.core.signals.core import Origin, Reject, Send, SignalCore
 from tradingmesh.core.signals.roster import StrategyStopped
+from tradingmesh.core.spans import signal_span
 from tradingmesh.runtime.component import Context
 
 
@@ -13,16 +16,18 @@ class Telling:
         metrics = context.metrics
         self._context = context
         self._core = core
-        self.signals = metrics.counter("signals", "Signals that strategies gave.")
-        self.approved = metrics.counter("signals_approved", "Signals approved and handed to the execution engine.")
-        self.dropped = metrics.counter("signals_dropped", "Signals refused because too many waited for their check.")
-        self.late = metrics.counter("risk_answers_late", "Answers that came after their request was given up.")
-        self.malformed = metrics.counter("malformed_dropped", "Messages dropped unread.", channel="risk-check")
-        self.stopped = metrics.counter("strategies_stopped", "Strategies that raised, and are told of nothing more.")
+        self.signals = metrics.counter("signals")
+        self.approved = metrics.counter("signals_approved")
+        self.dropped = metrics.counter("signals_dropped")
+        self.late = metrics.counter("risk_answers_late")
+        self.malformed = metrics.counter("messages_malformed", channel="risk-check")
+        self.stopped = metrics.counter("strategies_stopped")
+        self._refused = {check: metrics.counter("signals_refused", check=check) for check in Check}
+        self._timeouts = metrics.counter("risk_timeouts")
         self.tick_to_signal = metrics.latency("tick_to_signal")
         self.round_trip = metrics.latency("risk_check_round_trip")
         self._tick_to_approved = metrics.latency("tick_to_approved")
-        metrics.gauge("signals_waiting", "Signals without an answer yet.", lambda: core.waiting)
+        metrics.gauge("signals_waiting", lambda: core.waiting)
 
     def count(self) -> None:
         """Takes over what the core has counted."""
@@ -34,7 +39,7 @@ class Telling:
         """A signal is on its way to the execution engine."""
         self.approved.inc()
         self._tick_to_approved.observe_ns(now_ns - send.origin.published_ns)
-        self._span(send.origin, now_ns)
+        self._span(send.approved.signal, send.origin, now_ns)
         self._context.events.emit(
             SignalApproved,
             trace_id=send.origin.trace_id.hex(),
@@ -45,8 +50,9 @@ class Telling:
     def rejection(self, reject: Reject, now_ns: int) -> None:
         """A signal was refused."""
         refused, origin = reject.refused, reject.origin
-        self._context.metrics.counter("signals_refused", "Signals refused, by check.", check=refused.check).inc()
-        self._span(origin, now_ns)
+        self._refused[refused.check].inc()
+        self._timeouts.inc(refused.check is Check.RISK_CHECK_TIMEOUT)
+        self._span(reject.signal, origin, now_ns)
         self._context.events.emit(
             SignalRejected,
             trace_id=origin.trace_id.hex(),
@@ -65,5 +71,5 @@ class Telling:
             error=f"strategy {stopped.name} stopped: {stopped.error}",
         )
 
-    def _span(self, origin: Origin, now_ns: int) -> None:
-        self._context.tracer.record("signal", origin.trace_id, origin.flags, origin.published_ns, now_ns)
+    def _span(self, signal: Signal, origin: Origin, now_ns: int) -> None:
+        self._context.tracer.record(signal_span(signal.signal_id), origin.trace_id, origin.published_ns, now_ns)

@@ -1,19 +1,23 @@
-"""Counters, gauges and latency histograms cheap enough for every tick, shown through prometheus-client.
+"""The metrics of a process, cheap enough for every tick, shown through prometheus-client.
 
 prometheus-client's own counter takes a lock at each `inc`; here a counter is an attribute of one thread and is read
 when somebody scrapes. See docs/decisions/0003-metrics-on-the-hot-path.md.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tradingmesh.telemetry.catalogue import FAMILIES, STAGES
+from tradingmesh.telemetry.families import PREFIX, Family, Type
+from tradingmesh.telemetry.latency import Latency
+
 Labels = tuple[tuple[str, str], ...]
-_SUB_BUCKETS = 8
-_OCTAVES = 48
+Read = Callable[[], float]
+LATENCY = "stage_latency_seconds"
 
 
 class Counter:
@@ -29,109 +33,104 @@ class Counter:
         self.value += amount
 
 
-class Latency:
-    """How long something took: eight buckets an octave of nanoseconds, so a quantile is right within an eighth."""
-
-    __slots__ = ("buckets", "count", "sum_ns")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * (_OCTAVES * _SUB_BUCKETS)
-        self.count = 0
-        self.sum_ns = 0
-
-    def observe_ns(self, elapsed_ns: int) -> None:
-        """Takes one measurement; a clock that stepped back counts as the shortest, over three days as the longest."""
-        if elapsed_ns < _SUB_BUCKETS:  # noqa: PLR1730 - `max` would be half of what this method costs
-            elapsed_ns = _SUB_BUCKETS
-        bits = elapsed_ns.bit_length()
-        if bits >= _OCTAVES:
-            bits, elapsed_ns = _OCTAVES - 1, (1 << (_OCTAVES - 1)) - 1
-        self.buckets[(bits << 3) | ((elapsed_ns >> (bits - 4)) & 7)] += 1
-        self.count += 1
-        self.sum_ns += elapsed_ns
-
-    def quantile_us(self, fraction: float) -> float:
-        """The quantile in microseconds, as if values lay evenly in their bucket; 0 before any measurement."""
-        wanted = fraction * self.count
-        seen = 0
-        for index, count in enumerate(self.buckets):
-            if count and seen + count >= wanted:
-                lower_ns, upper_ns = _edges_ns(index)
-                return (lower_ns + (upper_ns - lower_ns) * (wanted - seen) / count) / 1_000
-            seen += count
-        return 0.0
-
-    def summary(self) -> dict[str, float]:
-        """p50 and p99 in microseconds, and the count."""
-        return {"p50": self.quantile_us(0.5), "p99": self.quantile_us(0.99), "count": self.count}
-
-    def octaves(self) -> Iterator[tuple[str, float]]:
-        """Cumulative counts by upper bound in seconds, as Prometheus wants them."""
-        total = 0
-        for bits in range(10, 36):
-            first = 0 if bits == 10 else bits << 3
-            total += sum(self.buckets[first : (bits + 1) << 3])
-            yield f"{(1 << bits) / 1e9:.9g}", total
-        yield "+Inf", self.count
-
-
-def _edges_ns(index: int) -> tuple[int, int]:
-    bits, sub = index >> 3, index & 7
-    return (_SUB_BUCKETS + sub) << (bits - 4), (_SUB_BUCKETS + sub + 1) << (bits - 4)
-
-
 class Metrics(Collector):
-    """The metrics of one process. Asking again for the same name and labels gives the same metric."""
+    """The metrics of one process. Asking again for the same name and labels gives the same metric.
 
-    def __init__(self, **constant_labels: str) -> None:
+    Only what the catalogue has can be asked for: every method raises `ValueError` for a name that it does not have, of
+    another type or with other labels, and for one that this process's component (its label) is not said to have.
+    """
+
+    def __init__(self, known: Mapping[str, Family] = FAMILIES, **constant_labels: str) -> None:
+        self._known = known
         self._constant = constant_labels
-        self._counters: dict[str, tuple[str, dict[Labels, Counter]]] = {}
-        self._latencies: dict[str, tuple[str, dict[Labels, Latency]]] = {}
-        self._gauges: dict[str, tuple[str, dict[Labels, Callable[[], float]]]] = {}
+        self._counters: dict[str, dict[Labels, Counter]] = {}
+        self._reads: dict[str, dict[Labels, Read]] = {}
+        self._latencies: dict[str, Latency] = {}
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
+        ProcessCollector(registry=self.registry)
 
-    def counter(self, name: str, help_: str, **labels: str) -> Counter:
-        """The counter of that name (without `_total`) and labels."""
-        return self._counters.setdefault(name, (help_, {}))[1].setdefault(_key(labels), Counter())
+    def counter(self, name: str, **labels: str) -> Counter:
+        """The counter of that name (without `_total`) and labels, 0 from now on."""
+        key = _key(labels)
+        found = self._counters.get(name, {}).get(key)
+        if found is None:
+            self._check(name, Type.COUNTER, key)
+            found = self._counters.setdefault(name, {})[key] = Counter()
+        return found
+
+    def counted(self, name: str, read: Read, **labels: str) -> None:
+        """A counter that is kept elsewhere: `read` gives it when somebody scrapes."""
+        self._show(name, Type.COUNTER, read, labels)
+
+    def gauge(self, name: str, read: Read, **labels: str) -> None:
+        """A value that `read` gives when somebody scrapes."""
+        self._show(name, Type.GAUGE, read, labels)
 
     def latency(self, stage: str) -> Latency:
         """The latency histogram of that stage."""
-        _, by_label = self._latencies.setdefault("stage_latency", ("Time spent in a stage of the way of a tick.", {}))
-        return by_label.setdefault((("stage", stage),), Latency())
+        if stage not in STAGES:
+            raise ValueError(f"stage {stage} is not in the catalogue of metrics")
+        self._check(LATENCY, Type.HISTOGRAM, (("stage", stage),))
+        return self._latencies.setdefault(stage, Latency())
 
-    def gauge(self, name: str, help_: str, read: Callable[[], float], **labels: str) -> None:
-        """A value that `read` gives when somebody scrapes."""
-        self._gauges.setdefault(name, (help_, {}))[1][_key(labels)] = read
+    def total(self, name: str) -> int:
+        """A counter, summed over its labels; 0 where there is none yet."""
+        return sum(counter.value for counter in list(self._counters.get(name, {}).values()))
+
+    def latencies(self) -> dict[str, Latency]:
+        """The latency histogram of every stage."""
+        return dict(self._latencies)
 
     def collect(self) -> Iterable[Metric]:
         """Everything, for prometheus-client."""
-        for name, (help_, counters) in list(self._counters.items()):
-            family = CounterMetricFamily(f"tradingmesh_{name}", help_, labels=self._names(counters))
-            for key, counter in list(counters.items()):
-                family.add_metric(self._values(key), counter.value)
-            yield family
-        for name, (help_, gauges) in list(self._gauges.items()):
-            gauge = GaugeMetricFamily(f"tradingmesh_{name}", help_, labels=self._names(gauges))
-            for key, read in list(gauges.items()):
-                gauge.add_metric(self._values(key), read())
-            yield gauge
-        for name, (help_, latencies) in list(self._latencies.items()):
-            histogram = HistogramMetricFamily(f"tradingmesh_{name}_seconds", help_, labels=self._names(latencies))
-            for key, latency in list(latencies.items()):
-                histogram.add_metric(self._values(key), buckets=list(latency.octaves()), sum_value=latency.sum_ns / 1e9)
-            yield histogram
+        for name, counters in list(self._counters.items()):
+            yield self._metric(name, {key: counter.value for key, counter in list(counters.items())})
+        for name, reads in list(self._reads.items()):
+            yield self._metric(name, {key: read() for key, read in list(reads.items())})
+        if self._latencies:
+            yield self._histogram()
 
     def snapshot(self) -> dict[str, Any]:
         """Counters, gauges and latency quantiles as JSON-able values: `{name: {"label=value": number}}`."""
-        return {
-            "counters": {n: {_text(k): c.value for k, c in list(m.items())} for n, (_, m) in self._counters.items()},
-            "gauges": {n: {_text(k): read() for k, read in list(m.items())} for n, (_, m) in self._gauges.items()},
-            "latency_us": {k[0][1]: v.summary() for _, m in self._latencies.values() for k, v in list(m.items())},
-        }
+        found: dict[str, dict[str, dict[str, float]]] = {"counters": {}, "gauges": {}}
+        for name, counters in list(self._counters.items()):
+            found["counters"][name] = {_text(key): counter.value for key, counter in list(counters.items())}
+        for name, reads in list(self._reads.items()):
+            told = found["counters" if self._known[name].type is Type.COUNTER else "gauges"]
+            told[name] = {_text(key): read() for key, read in list(reads.items())}
+        return {**found, "latency_us": {stage: one.summary() for stage, one in list(self._latencies.items())}}
 
-    def _names(self, by_label: dict[Labels, Any]) -> list[str]:
-        return [name for name, _ in next(iter(by_label))] + list(self._constant)
+    def _show(self, name: str, type_: Type, read: Read, labels: dict[str, str]) -> None:
+        key = _key(labels)
+        self._check(name, type_, key)
+        self._reads.setdefault(name, {})[key] = read
+
+    def _check(self, name: str, type_: Type, key: Labels) -> None:
+        family = self._known.get(name)
+        if family is None or family.type is not type_:
+            raise ValueError(f"{type_} {name} is not in the catalogue of metrics")
+        if (names := tuple(label for label, _ in key)) != family.labels:
+            raise ValueError(f"{type_} {name} has the labels {family.labels} in the catalogue, not {names}")
+        component = self._constant.get("component")
+        if component is not None and component not in family.components:
+            raise ValueError(f"{type_} {name} is none of {component}'s in the catalogue of metrics")
+
+    def _metric(self, name: str, values: dict[Labels, float]) -> Metric:
+        family = self._known[name]
+        make = CounterMetricFamily if family.type is Type.COUNTER else GaugeMetricFamily
+        metric = make(PREFIX + name, family.help, labels=[*family.labels, *self._constant])
+        for key, value in values.items():
+            metric.add_metric(self._values(key), value)
+        return metric
+
+    def _histogram(self) -> Metric:
+        family = self._known[LATENCY]
+        metric = HistogramMetricFamily(PREFIX + LATENCY, family.help, labels=[*family.labels, *self._constant])
+        for stage, latency in list(self._latencies.items()):
+            values = self._values((("stage", stage),))
+            metric.add_metric(values, buckets=list(latency.octaves()), sum_value=latency.sum_ns / 1e9)
+        return metric
 
     def _values(self, key: Labels) -> list[str]:
         return [value for _, value in key] + list(self._constant.values())

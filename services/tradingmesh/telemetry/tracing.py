@@ -1,15 +1,15 @@
-"""Spans of sampled ticks, sent by OTLP. Nothing of OpenTelemetry is imported while no endpoint is configured."""
+"""Spans of sampled ticks. Nothing of OpenTelemetry is imported while no endpoint is configured."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from tradingmesh.wire.header import FLAG_SAMPLED
+from tradingmesh.core.spans import Span
 
 
 class Tracer(Protocol):
     """Records what one stage did for one trace."""
 
-    def record(self, name: str, trace_id: bytes, flags: int, start_ns: int, end_ns: int) -> None:
-        """One span, where the trace is sampled."""
+    def record(self, span: Span, trace_id: bytes, start_ns: int, end_ns: int) -> None:
+        """One span, where the trace is sampled; the work loop's thread calls it. Times are wall time."""
 
     def close(self) -> None:
         """Sends what is left, in bounded time."""
@@ -18,53 +18,17 @@ class Tracer(Protocol):
 class NoTracer:
     """Records nothing."""
 
-    def record(self, name: str, trace_id: bytes, flags: int, start_ns: int, end_ns: int) -> None:
+    def record(self, span: Span, trace_id: bytes, start_ns: int, end_ns: int) -> None:
         """Does nothing."""
 
     def close(self) -> None:
         """Does nothing."""
 
 
-class OtlpTracer:
-    """Sends spans to an OTLP endpoint over HTTP in batches; a full batch queue drops spans, never ticks."""
+def tracer(endpoint: str, service: str, instance: str, sample_every: int) -> Tracer:
+    """The tracer for an endpoint; without one, or where no trace is sampled, one that records nothing."""
+    if not endpoint or not sample_every:
+        return NoTracer()
+    from tradingmesh.telemetry.otlp import OtlpTracer  # noqa: PLC0415 - heavy
 
-    def __init__(self, endpoint: str, service: str, instance: str) -> None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - heavy
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - heavy
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - heavy
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - heavy
-
-        resource = Resource.create({"service.name": service, "service.instance.id": instance})
-        self._provider = TracerProvider(resource=resource)
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=2)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
-        self._tracer = self._provider.get_tracer("tradingmesh")
-
-    def record(self, name: str, trace_id: bytes, flags: int, start_ns: int, end_ns: int) -> None:
-        """One span under the trace's root, where the trace is sampled."""
-        if flags & FLAG_SAMPLED:
-            span = self._tracer.start_span(name, context=_parent(trace_id), start_time=start_ns)
-            span.end(end_time=end_ns)
-
-    def close(self) -> None:
-        """Flushes for at most two seconds."""
-        self._provider.force_flush(2_000)
-        self._provider.shutdown()
-
-
-def _parent(trace_id: bytes) -> Any:
-    """A context that puts spans of every process under one trace: the root's span id is the trace id's second half."""
-    from opentelemetry import trace  # noqa: PLC0415 - heavy
-
-    context = trace.SpanContext(
-        trace_id=int.from_bytes(trace_id, "big"),
-        span_id=int.from_bytes(trace_id[8:], "big"),
-        is_remote=True,
-        trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED),
-    )
-    return trace.set_span_in_context(trace.NonRecordingSpan(context))
-
-
-def tracer(endpoint: str, service: str, instance: str) -> Tracer:
-    """The tracer for an endpoint; without one, one that records nothing."""
-    return OtlpTracer(endpoint, service, instance) if endpoint else NoTracer()
+    return OtlpTracer(endpoint, service, instance, sample_every)
