@@ -16,11 +16,14 @@ COPY services services
 COPY operator operator
 RUN /tool/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
-# What one image needs, in a virtual environment without pip. The packages come before the program: they change less often.
+# What one image needs, in a virtual environment without pip. What all need comes first, for it is installed once, and the
+# program last, for it changes most often.
 FROM ${BASE} AS packages
 WORKDIR /src
 RUN python3 -m venv /tool && python3 -m venv --without-pip /opt/tradingmesh
 COPY requirements/lock.txt requirements/images.py requirements/images.txt requirements/
+RUN python3 requirements/images.py common > common.txt \
+    && /tool/bin/pip --python /opt/tradingmesh/bin/python install --no-cache-dir --no-deps --require-hashes -r common.txt
 ARG IMAGE
 RUN python3 requirements/images.py "${IMAGE:?name the image: --build-arg IMAGE=risk-manager}" > packages.txt \
     && /tool/bin/pip --python /opt/tradingmesh/bin/python install --no-cache-dir --no-deps --require-hashes -r packages.txt

@@ -2,7 +2,7 @@
 
 `python requirements/images.py` writes images.txt: a line an image, the packages that its extras come to (`make lock`
 does it). `python requirements/images.py IMAGE` prints the part of lock.txt with these packages, hashes and all: the
-Dockerfile installs that. See docs/decisions/0088-an-image-is-a-part-of-the-lock.md.
+Dockerfile installs that. IMAGE may also be `build`, what builds the program, or `common`, what every image has. See docs/decisions/0088-an-image-is-a-part-of-the-lock.md.
 """
 
 import re
@@ -43,9 +43,14 @@ def written(lock: str, project: str) -> str:
 
 def selected(image: str, lock: str, images: str) -> str:
     """The part of the lock for one image. Raises `KeyError` where there is no such image."""
-    names = dict(line.split(": ") for line in images.splitlines())[image].split()
+    wanted = {name: packages.split() for name, packages in (line.split(": ") for line in images.splitlines())}
     there = pinned(lock)
-    return "".join(there[name] for name in names)
+    return "".join(there[name] for name in (_common(wanted) if image == "common" else wanted[image]))
+
+
+def _common(wanted: dict[str, list[str]]) -> list[str]:
+    lists = [packages for image, packages in wanted.items() if image != "build"]
+    return sorted(set(lists[0]).intersection(*lists))
 
 
 def _closure(requirements: list[str], there: dict[str, str]) -> set[str]:

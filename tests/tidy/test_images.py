@@ -123,6 +123,15 @@ def test_each_python_gets_one_version_of_each_package(image: str, python: str) -
     assert sorted(there) == sorted(IMAGES[image])
 
 
+def test_what_all_images_need_is_in_every_one() -> None:
+    """It is installed once for all of them; nothing that only some need is in it."""
+    lock, images = (ROOT / "requirements/lock.txt").read_text(), (ROOT / "requirements/images.txt").read_text()
+    common = set(_script().pinned(_script().selected("common", lock, images)))
+    assert common == set.intersection(*(set(IMAGES[program]) for program in PROGRAMS))
+    assert {"pydantic", "structlog", "pyzmq"} <= common
+    assert not common & HEAVY
+
+
 def test_there_is_an_image_for_each_program() -> None:
     """And one more list, of what builds them."""
     assert sorted(IMAGES) == sorted([*PROGRAMS, "build"])
