@@ -2,7 +2,8 @@
 
 `python requirements/images.py` writes images.txt: a line an image, the packages that its extras come to (`make lock`
 does it). `python requirements/images.py IMAGE` prints the part of lock.txt with these packages, hashes and all: the
-Dockerfile installs that. IMAGE may also be `build`, what builds the program, or `common`, what every image has. See docs/decisions/0088-an-image-is-a-part-of-the-lock.md.
+Dockerfile installs that. IMAGE may also be `build`, what builds the program, or `common`, what every image has.
+See docs/decisions/0088-an-image-is-a-part-of-the-lock.md.
 """
 
 import re

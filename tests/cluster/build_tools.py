@@ -3,7 +3,8 @@
     python -m tests.cluster.build_tools kube-apiserver helm
 
 Each is built once and kept outside the checkout, in `$XDG_CACHE_HOME/tradingmesh/tools/VERSION` (default `~/.cache`).
-Go builds them from the modules pinned here and in `kubernetes/go.mod`; etcd comes from the system's packages.
+Go builds them from the modules pinned here, in `kubernetes/go.mod` and in `jaeger/go.mod`; etcd comes from the system's
+packages.
 """
 
 import argparse
@@ -23,6 +24,9 @@ HELM = "v" + re.findall(r"^ARG HELM_VERSION=(.+)$", (HERE.parents[1] / "Dockerfi
 """The one that is in the operator's image, for what it renders is tested."""
 HELM_DOCS = "v1.14.2"
 COREDNS = "v1.15.0"
+JAEGER = "v1.62.0"
+MODULES = {KUBERNETES: "kubernetes", JAEGER: "jaeger"}
+"""What `go install` does not take, for it replaces modules, is built in a module of ours that does so too."""
 _LINK = "-s -w"
 _VERSION = "k8s.io/component-base/version"
 _HELM_ASSUMES = "helm.sh/helm/v3/pkg/chartutil"
@@ -46,6 +50,7 @@ TOOLS = {
     "kubectl": Tool("k8s.io/kubernetes/cmd/kubectl", KUBERNETES, 60),
     "coredns": Tool("github.com/coredns/coredns", COREDNS, 130),
     "helm": Tool("helm.sh/helm/v3/cmd/helm", HELM, 140),
+    "jaeger": Tool("github.com/jaegertracing/jaeger/cmd/all-in-one", JAEGER, 100),
     "helm-docs": Tool("github.com/norwoodj/helm-docs/cmd/helm-docs", HELM_DOCS, 40),
 }
 
@@ -80,14 +85,14 @@ def etcd() -> str:
 
 def _go_build(tool: Tool, into: Path) -> None:
     if shutil.which("go") is None:
-        raise SystemExit("go is missing: Go 1.24 or newer builds the programs of Kubernetes")
+        raise SystemExit("go is missing: Go 1.24 or newer builds these programs")
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-trimpath"}
     major, minor = KUBERNETES.removeprefix("v").split(".")[:2]
-    if tool.version == KUBERNETES:
+    if tool.version in MODULES:
         told = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
         link = " ".join([_LINK, *(f"-X {_VERSION}.{name}={value}" for name, value in told.items())])
         command = ["go", "build", "-ldflags", link, "-o", str(into), tool.package]
-        subprocess.run(command, check=True, cwd=HERE / "kubernetes", env=environment, stdout=sys.stderr)
+        subprocess.run(command, check=True, cwd=HERE / MODULES[tool.version], env=environment, stdout=sys.stderr)
         return
     folder = into.with_suffix(".bin")
     # Untold, helm takes a cluster that it cannot ask for one of 2020, and refuses charts that ask for a newer.

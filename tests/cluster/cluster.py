@@ -65,6 +65,7 @@ class Cluster:
         for name in ("containerd", "kube-apiserver", "etcd", *self._processes.names()):
             self._processes.end(name)
         mounts.undo(self.place.folder)
+        node.forget_logs(self.place)
         if self.place.network.exists():
             network.take_down(self.place)
         self._forget()

@@ -18,6 +18,8 @@ DEBIAN = {
     "openssl": "openssl",
     "buildah": "buildah",
     "debootstrap": "debootstrap",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
 }
 """The package that each program, or file, is in."""
 CLUSTER = ("etcd", "containerd", "runc", "/usr/lib/cni/bridge", "iptables", "conntrack", "ip", "openssl")

@@ -126,6 +126,16 @@ def test_mounts_are_undone_from_the_inside_out() -> None:
     ]
 
 
+def test_only_links_to_our_logs_are_removed(place: Place, tmp_path: Path) -> None:
+    """Another kubelet's containers keep theirs."""
+    links = tmp_path / "containers"
+    links.mkdir()
+    (links / "ours.log").symlink_to(place.logs / "pods" / "coredns" / "0.log")
+    (links / "theirs.log").symlink_to(tmp_path / "elsewhere" / "0.log")
+    node.forget_logs(place, links)
+    assert [link.name for link in links.iterdir()] == ["theirs.log"]
+
+
 def test_a_machine_is_told_what_it_lacks() -> None:
     """In words, with what helps."""
     found = {"only root may start containers": False, "the kernel has no overlay file system": True}
