@@ -88,7 +88,7 @@ def samples() -> dict[str, Object]:
     found, folder = {}, ROOT / "manifests"
     for path in sorted(folder.rglob("*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
-            if document and document["kind"] == "TradingSystem":
+            if document and document.get("kind") == "TradingSystem":
                 found["-".join(path.relative_to(folder).with_suffix("").parts)] = document
     return found
 
