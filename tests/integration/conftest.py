@@ -44,7 +44,8 @@ def make_context(tmp_path: Path) -> Iterator[MakeContext]:
         endpoints = {"transport": "ipc"} | spec.pop("endpoints", {})
         parsed = TradingSystemSpec.model_validate({"symbols": ["IBM", "BAC"], "endpoints": endpoints} | spec)
         metrics, clock = Metrics(component=component.value), WallClock()
-        told = Settings(instance=component.value, data_dir=tmp_path, ipc_dir=tmp_path, **settings)
+        own: dict[str, Any] = {"instance": component.value, "data_dir": tmp_path, "ipc_dir": tmp_path, "page_port": 0}
+        told = Settings(**{**own, **settings})
         context = Context(
             component=component,
             settings=told,

@@ -28,6 +28,7 @@ from tradingmesh.core.events import (
     SubscriberSlow,
     SystemEvent,
 )
+from tradingmesh.metrics_collector.live_page import LOOK_EVERY_S, LivePage
 from tradingmesh.metrics_collector.trading_state import TradingStateWatch, alert
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.runtime.lag import watch
@@ -66,17 +67,17 @@ class MetricsCollector:
         self._context = context
         self._events = context.sockets.sub(Channel.EVENTS)
         self._market_data = context.sockets.sub(Channel.MARKET_DATA, context.spec.symbols)
+        self._bus = EventBus()
+        self._page = LivePage(context, self._bus, TradingStateWatch(context))
         self._ticks = MarketDataSubscriber(
-            self._market_data, lambda *_: None, context.metrics, context.on_gap(), context.clock.now_ns
+            self._market_data, self._page.on_tick, context.metrics, context.on_gap(), context.clock.now_ns
         )
         watch(context, self._ticks, context.spec.symbols)
-        self._trading = TradingStateWatch(context)
         self._malformed = context.metrics.counter("messages_malformed", channel="events")
         for symbol in context.spec.symbols:
             context.metrics.counter("fills_booked", symbol=symbol)
         for kind in _ALERT_KINDS.values():
             context.metrics.counter("alerts", kind=kind)
-        self._bus = EventBus()
         self._counted = self._bus.subscribe(*get_args(SystemEvent))
         self._alerts = self._bus.subscribe(*_ALERTS)
         self._moves = self._bus.subscribe(*_POSITIONS)
@@ -86,6 +87,7 @@ class MetricsCollector:
         # This component's own events need no socket: they are watched like the others.
         self._own = context.events.bus.subscribe(*get_args(SystemEvent))
         context.loop.after_turn(self._watch)
+        context.loop.every(LOOK_EVERY_S, lambda: self._page.look(self._ticks))
 
     def ready(self) -> list[str]:
         """Ready once its loop turns."""
@@ -94,12 +96,14 @@ class MetricsCollector:
     def status(self) -> dict[str, Any]:
         """The positions as events told them, and the bus."""
         dropped = self._counted.dropped + self._alerts.dropped + self._moves.dropped
-        return {"positions": {s: str(q) for s, q in self._positions.items()}, "bus_dropped": dropped}
+        positions = {symbol: str(quantity) for symbol, quantity in self._positions.items()}
+        return {"positions": positions, "bus_dropped": dropped, "page_port": self._page.port}
 
     def drain(self) -> None:
-        """Counts what had arrived."""
+        """Counts what had arrived, and lets those go who watch the page."""
         self._drain_events()
         self._watch()
+        self._page.close()
 
     def _drain_events(self) -> None:
         for _ in range(TURN_MAX):
@@ -121,6 +125,7 @@ class MetricsCollector:
             self._alert(event)
         for event in self._moves.drain():
             self._move(event)
+        self._page.fold()
 
     def _count(self, event: SystemEvent) -> None:
         metrics, name = self._context.metrics, type(event).__name__

@@ -7,9 +7,11 @@ from typing import Any
 from tradingmesh.adapters.journals import open_journal
 from tradingmesh.adapters.zmq_market_data import Delivery, MarketDataSubscriber
 from tradingmesh.contract import Channel, Mode, TradingSystemSpec
+from tradingmesh.core.events import LedgerTold
 from tradingmesh.core.market import MarketEvent, Quote, Trade
 from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.risk.core import RiskCore
+from tradingmesh.core.risk.status import ledger_of
 from tradingmesh.risk_manager.check_desk import CheckDesk
 from tradingmesh.risk_manager.control_desk import ControlDesk
 from tradingmesh.risk_manager.limits_desk import LimitsDesk
@@ -111,6 +113,7 @@ class RiskManager:
 
     def _refresh_status(self) -> None:
         self._status = self._control.status()
+        self._context.events.emit(LedgerTold, ledger=ledger_of(self._status))
 
     def _breaker_level(self) -> float:
         return _BREAKER_LEVELS[self._core.state.breaker.state]

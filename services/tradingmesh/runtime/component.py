@@ -15,6 +15,7 @@ from tradingmesh.core.bus import EventBus
 from tradingmesh.core.events import ComponentError, ComponentStarted, ComponentStopped, LinkLost
 from tradingmesh.ports import Clock
 from tradingmesh.runtime.admin import Admin
+from tradingmesh.runtime.beat import BEAT_S, Beats
 from tradingmesh.runtime.events import EventLog, Events
 from tradingmesh.runtime.loop import Loop
 from tradingmesh.runtime.manifest_file import LOOK_EVERY_S, ManifestFile
@@ -119,6 +120,7 @@ def run_component(component: Component, build: Callable[[Context], Service], set
         log.info("started", admin_port=port, epoch=context.epoch, version=__version__)
         loop.every(sockets.links.TEND_EVERY_S, context.tend_links)
         loop.every(LOOK_EVERY_S, context.manifest.look)
+        loop.every(BEAT_S, Beats(context.metrics, context.events, settings.instance, service.ready).tell)
         gc.collect()
         gc.freeze()  # what is there now stays, and no later collection needs to look at it: they get short
         try:

@@ -10,6 +10,9 @@ function made(kind, attributes, text) {
   return element;
 }
 
+/** Where one points, kept while the line is drawn anew under the pointer. */
+let pointed;
+
 /** A round number near to `rough`: 1, 2 or 5 times a power of ten. */
 function round(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -53,6 +56,7 @@ function grid(scale, time) {
 
 function follow(figure, svg, points, scale, { money, time }) {
   const output = figure.querySelector("output");
+  const left = () => svg.getBoundingClientRect().left;
   const cursor = made("line", { class: "cursor", y1: EDGE.top, y2: scale.bottom, visibility: "hidden" });
   const dot = made("circle", { class: "dot", r: 4.5, visibility: "hidden" });
   svg.append(cursor, dot);
@@ -60,8 +64,7 @@ function follow(figure, svg, points, scale, { money, time }) {
     output.hidden = true;
     for (const part of [cursor, dot]) part.setAttribute("visibility", "hidden");
   };
-  svg.onpointermove = (event) => {
-    const x = event.clientX - svg.getBoundingClientRect().left;
+  const show = (x) => {
     const near = points.reduce((best, one) => (Math.abs(scale.x(one.ms) - x) < Math.abs(scale.x(best.ms) - x) ? one : best));
     const [px, py] = [scale.x(near.ms), scale.y(near.profit)];
     for (const [name, value] of [["x1", px], ["x2", px], ["visibility", "visible"]]) cursor.setAttribute(name, value);
@@ -70,8 +73,13 @@ function follow(figure, svg, points, scale, { money, time }) {
     output.textContent = `${time(near.ms)}  ${money(near.text)}`;
     output.style.left = `${Math.max(16, Math.min(px - output.offsetWidth / 2, scale.right - output.offsetWidth))}px`;
   };
-  svg.onpointerleave = hide;
-  output.hidden = true;
+  svg.onpointermove = (event) => show((pointed = event.clientX - left()));
+  svg.onpointerleave = () => {
+    pointed = undefined;
+    hide();
+  };
+  if (pointed === undefined) hide();
+  else show(pointed);
 }
 
 /** Draws the points, `{ms, profit, text}`; those whose profit is no number are left out. */

@@ -67,7 +67,8 @@ function figure(exact, options = {}) {
 }
 
 const head = (text) => cell(text, { head: true });
-const trace = (id) => cell(id ? id.slice(0, 8) : "", { kind: "trace", title: id && `trace ${id}` });
+// The end of an id tells it from others: it begins with who made it.
+const trace = (id) => cell(id.slice(-8), { kind: "trace", title: id && `trace ${id}` });
 
 function row(cells, { key = "", old = false } = {}) {
   const made = document.createElement("tr");
