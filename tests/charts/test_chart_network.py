@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.charts.rendering import UMBRELLA, Object, component_of, of_kind, render, spec_values, workloads
-from tradingmesh.contract import ADMIN_PORT, CHANNELS, SIMULATOR_PORT, Channel, Component
+from tradingmesh.contract import ADMIN_PORT, CHANNELS, PAGE_PORT, SIMULATOR_PORT, Channel, Component
 
 Edge = tuple[str, str, int]
 PAPER: Object = {"mode": "paper", "broker": {"kind": "alpaca", "credentialsSecretRef": {"name": "alpaca"}}}
@@ -51,7 +51,7 @@ def edges(objects: list[Object], ports: set[int]) -> set[Edge]:
 def test_only_the_channels_connections_are_let_through() -> None:
     """Between components of a system there is each connection of the table, the simulator's two, and no other."""
     objects = render(UMBRELLA, spec_values({}))
-    ports = {facts.port for facts in CHANNELS.values()} | {SIMULATOR_PORT, ADMIN_PORT, 443, 5432}
+    ports = {facts.port for facts in CHANNELS.values()} | {SIMULATOR_PORT, ADMIN_PORT, PAGE_PORT, 443, 5432}
     told = {(one.value, facts.binder.value, facts.port) for facts in CHANNELS.values() for one in facts.connects}
     broker = {
         (one.value, Component.ALPACA_SIMULATOR.value, SIMULATOR_PORT)
@@ -139,6 +139,22 @@ def test_metrics_are_for_everybody_unless_said_otherwise() -> None:
         assert allowed(policies(free)[component]["ingress"], "from", stranger, ADMIN_PORT)
         assert not allowed(policies(closed)[component]["ingress"], "from", stranger, ADMIN_PORT)
         assert allowed(policies(closed)[component]["ingress"], "from", prometheus, ADMIN_PORT)
+
+
+def test_the_live_page_is_for_whom_it_is_opened() -> None:
+    """Nobody else in the cluster sees the positions: who forwards the port needs no rule. No other is opened."""
+    stranger, desk = {"app": "other"}, {"app": "desk"}
+    peers = [{"podSelector": {"matchLabels": desk}}]
+    usual = render(UMBRELLA, spec_values({}))
+    opened = render(UMBRELLA, spec_values({}, networkPolicy={"pageFrom": peers}))
+    collector = Component.METRICS_COLLECTOR
+    for labels in (stranger, desk):
+        assert not allowed(policies(usual)[collector]["ingress"], "from", labels, PAGE_PORT)
+    assert not allowed(policies(opened)[collector]["ingress"], "from", stranger, PAGE_PORT)
+    for component in Component:
+        is_open = allowed(policies(opened)[component]["ingress"], "from", desk, PAGE_PORT)
+        assert is_open == (component is collector)
+        assert not allowed(policies(opened)[component]["ingress"], "from", desk, CHANNELS[Channel.EVENTS].port)
 
 
 def test_policies_can_be_left_out() -> None:

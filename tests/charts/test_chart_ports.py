@@ -20,7 +20,7 @@ from tests.charts.rendering import (
     workloads,
 )
 from tradingmesh.adapters.zmq_sockets import SocketFactory
-from tradingmesh.contract import CHANNELS, Channel, Component, TradingSystemSpec, channels_of, endpoint_key
+from tradingmesh.contract import CHANNELS, PAGE_PORT, Channel, Component, TradingSystemSpec, channels_of, endpoint_key
 from tradingmesh_operator.charts.channels import PORT_NAMES
 
 HASH = "tradingmesh.io/config-hash"
@@ -104,6 +104,18 @@ def test_a_peer_is_found_where_it_listens(component: Component) -> None:
             )["ports"]
     finally:
         sockets.close()
+
+
+def test_the_live_page_is_where_its_service_leads() -> None:
+    """The metrics-collector alone has it, under the port that it is told of."""
+    objects = of_ports({})
+    for component, workload in workloads(objects).items():
+        ports = {one["name"]: one["port"] for one in named(objects, "Service", f"demo-{component}")["spec"]["ports"]}
+        told = environment(workload).get("TRADINGMESH_PAGE_PORT")
+        if component == Component.METRICS_COLLECTOR:
+            assert (ports["http-page"], told) == (PAGE_PORT, str(PAGE_PORT))
+        else:
+            assert ("http-page" in ports, told) == (False, None)
 
 
 def test_nobody_is_told_of_peers_it_has_no_business_with() -> None:

@@ -126,6 +126,13 @@ def test_no_channel_is_on_the_admin_port() -> None:
         EndpointsSpec.of_manifest({"fills": {"port": 9090}})
 
 
+def test_the_events_channel_is_not_on_the_live_pages_port() -> None:
+    """One component binds both; another's channel may be there."""
+    with pytest.raises(ValidationError, match="events uses port 8080, which is the live page's"):
+        EndpointsSpec.of_manifest({"events": {"port": 8080}})
+    assert EndpointsSpec.of_manifest({"fills": {"port": 8080}}).fills.port == 8080
+
+
 @pytest.mark.parametrize(("given_amount", "amount"), [(2, "2"), ("500m", "500m"), ("1.5Gi", "1.5Gi")])
 def test_an_amount_is_text_or_whole(given_amount: Any, amount: str) -> None:
     """As Kubernetes takes it."""

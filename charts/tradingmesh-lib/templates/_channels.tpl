@@ -18,6 +18,10 @@ trading-state: {key: tradingState, short: state, port: 5564, binder: risk-manage
 9090
 {{- end }}
 
+{{- define "tradingmesh.pagePort" -}}
+8080
+{{- end }}
+
 {{- define "tradingmesh.simulatorPort" -}}
 8900
 {{- end }}
@@ -39,6 +43,6 @@ signal-generator: [symbols, strategies, endpoints.heartbeat, observability.otlpE
 risk-manager: [mode, symbols, broker.simulator.cash, persistence.postgres, endpoints.heartbeat, observability.otlpEndpoint, observability.traceSampleRatio, endpoints.marketData, endpoints.riskCheck, endpoints.orders, endpoints.events, endpoints.positions, endpoints.control, endpoints.tradingState]
 execution-engine: [mode, broker.tradingUrl, broker.tradingStreamUrl, broker.commissionPerShare, broker.retry, broker.apiCircuitBreaker, endpoints.heartbeat, observability.otlpEndpoint, observability.traceSampleRatio, endpoints.riskCheck, endpoints.fills, endpoints.orders, endpoints.events, endpoints.fillAcks, endpoints.tradingState]
 fill-processor: [broker.commissionPerShare, endpoints.heartbeat, observability.otlpEndpoint, observability.traceSampleRatio, endpoints.fills, endpoints.events, endpoints.positions, endpoints.fillAcks]
-metrics-collector: [symbols, endpoints.heartbeat, observability.otlpEndpoint, observability.traceSampleRatio, endpoints.marketData, endpoints.events, endpoints.tradingState]
+metrics-collector: [mode, symbols, endpoints.heartbeat, observability.otlpEndpoint, observability.traceSampleRatio, endpoints.marketData, endpoints.events, endpoints.tradingState]
 alpaca-simulator: [symbols, broker.commissionPerShare, broker.simulator]
 {{- end }}

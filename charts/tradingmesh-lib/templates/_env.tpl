@@ -7,6 +7,9 @@
 - {name: TRADINGMESH_BIND_HOST, value: 0.0.0.0}
 - {name: TRADINGMESH_ADMIN_HOST, value: 0.0.0.0}
 - {name: TRADINGMESH_ADMIN_PORT, value: {{ include "tradingmesh.adminPort" . | quote }}}
+{{- if eq .name "metrics-collector" }}
+- {name: TRADINGMESH_PAGE_PORT, value: {{ include "tradingmesh.pagePort" . | quote }}}
+{{- end }}
 - {name: TRADINGMESH_LOG_LEVEL, value: {{ .root.Values.logLevel }}}
 {{- if .peers }}
 - name: TRADINGMESH_HOSTS

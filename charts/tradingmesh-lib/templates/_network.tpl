@@ -1,6 +1,7 @@
 {{/*
 Who may talk to whom, from the channel table: in come the peers of the channels bound here, out goes what connects.
-Admin HTTP is open to whom global.networkPolicy.adminFrom names: Prometheus and the operator.
+Admin HTTP is open to whom global.networkPolicy.adminFrom names: Prometheus and the operator. The live page is open to whom
+pageFrom names, and to nobody otherwise: it shows positions, and `kubectl port-forward` needs no rule.
 */}}
 {{- define "tradingmesh.networkPolicy" -}}
 apiVersion: networking.k8s.io/v1
@@ -37,6 +38,12 @@ spec:
     {{- range list "market-data-feed" "execution-engine" }}
     {{- include "tradingmesh.peer" (dict "system" $context.system "name" .) | nindent 4 }}
     {{- end }}
+{{- end }}
+{{- if eq .name "metrics-collector" }}
+{{- with .root.Values.global.networkPolicy.pageFrom }}
+- ports: [{port: {{ include "tradingmesh.pagePort" $context }}, protocol: TCP}]
+  from: {{- toYaml . | nindent 4 }}
+{{- end }}
 {{- end }}
 - ports: [{port: {{ include "tradingmesh.adminPort" . }}, protocol: TCP}]
   {{- with .root.Values.global.networkPolicy.adminFrom }}

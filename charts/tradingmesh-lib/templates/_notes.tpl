@@ -11,6 +11,9 @@
   {{ $where }} rollout status {{ lower .kind }}/{{ .fullname }}
   {{ $where }} port-forward {{ lower .kind }}/{{ .fullname }} {{ include "tradingmesh.adminPort" . }}
   curl localhost:{{ include "tradingmesh.adminPort" . }}/readyz        # /metrics /healthz /configz
+{{- if eq .name "metrics-collector" }}
+  {{ $where }} port-forward service/{{ .fullname }} {{ include "tradingmesh.pagePort" . }}        # the live page: http://localhost:{{ include "tradingmesh.pagePort" . }}/
+{{- end }}
 {{- with .peers }}
 
 It looks for {{ values . | sortAlpha | join ", " }} and waits until they are there.

@@ -1,4 +1,4 @@
-{{/* Every port the component listens on: the channels it binds, the simulator's, the admin HTTP. */}}
+{{/* Every port the component listens on: the channels it binds, the simulator's, the live page's, the admin HTTP. */}}
 {{- define "tradingmesh.ports" -}}
 {{- $context := . }}
 {{- $ports := list }}
@@ -8,6 +8,9 @@
 {{- end }}
 {{- if eq .name "alpaca-simulator" }}
 {{- $ports = append $ports (dict "name" "http-broker" "port" (include "tradingmesh.simulatorPort" . | int)) }}
+{{- end }}
+{{- if eq .name "metrics-collector" }}
+{{- $ports = append $ports (dict "name" "http-page" "port" (include "tradingmesh.pagePort" . | int)) }}
 {{- end }}
 {{- $ports = append $ports (dict "name" "http-admin" "port" (include "tradingmesh.adminPort" . | int)) }}
 {{- toYaml $ports -}}

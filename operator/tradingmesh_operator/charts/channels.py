@@ -3,6 +3,7 @@
 from tradingmesh.contract import (
     ADMIN_PORT,
     CHANNELS,
+    PAGE_PORT,
     SIMULATOR_PORT,
     Channel,
     Component,
@@ -38,6 +39,7 @@ def channels_template() -> str:
         (
             _HEAD + _define("channels", "\n".join(map(_channel, CHANNELS))),
             _define("adminPort", str(ADMIN_PORT)),
+            _define("pagePort", str(PAGE_PORT)),
             _define("simulatorPort", str(SIMULATOR_PORT)),
             _define("nameMax", str(NAME_MAX)),
             _define("namePattern", NAME_PATTERN),

@@ -117,7 +117,9 @@ def _global(spec: Schema) -> Schema:
             "system": {**_closed(name=name, generation=generation, spec=spec), "required": ["spec"]},
             "image": _IMAGE,
             "controlTokenSecret": _OBJECT_NAME,
-            "networkPolicy": _closed(enabled=_FLAG, adminFrom=_list_of(_MAP), postgresPort=_PORT),
+            "networkPolicy": _closed(
+                enabled=_FLAG, adminFrom=_list_of(_MAP), pageFrom=_list_of(_MAP), postgresPort=_PORT
+            ),
             "monitoring": _MONITORING,
         },
     }

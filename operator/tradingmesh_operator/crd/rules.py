@@ -6,7 +6,7 @@ verdicts. A rule about what changes, or about what only a cluster needs, has no 
 
 from pydantic import BaseModel
 
-from tradingmesh.contract import ADMIN_PORT, FLATTEN, Channel, FaultSpec, endpoint_key
+from tradingmesh.contract import ADMIN_PORT, FLATTEN, PAGE_PORT, Channel, FaultSpec, endpoint_key
 from tradingmesh.contract.broker import BrokerSpec
 from tradingmesh.contract.broker_api import RetrySpec
 from tradingmesh.contract.endpoints import EndpointsSpec
@@ -71,6 +71,7 @@ _RULES: dict[object, list[Rule]] = {
             "two channels have one port",
         ),
         Rule(f"[{', '.join(_PORTS)}].all(p, p != {ADMIN_PORT})", f"port {ADMIN_PORT} is every component's admin port"),
+        Rule(f"self.events.port != {PAGE_PORT}", f"port {PAGE_PORT} is the live page's", ".events.port"),
     ],
     (EndpointsSpec, "transport"): [
         Rule("self == 'tcp'", "pods share no folder: transport ipc is for one machine"),

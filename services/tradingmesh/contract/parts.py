@@ -33,7 +33,7 @@ _OWN: dict[Component, tuple[str, ...]] = {
         "broker.apiCircuitBreaker",
     ),
     Component.FILL_PROCESSOR: ("broker.commissionPerShare",),
-    Component.METRICS_COLLECTOR: ("symbols",),
+    Component.METRICS_COLLECTOR: ("mode", "symbols"),
     Component.ALPACA_SIMULATOR: ("symbols", "broker.commissionPerShare", "broker.simulator"),
 }
 
