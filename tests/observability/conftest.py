@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.chaos.conftest import Mesh
+from tests.observability.trading import TradingMesh
 
 
 @pytest.fixture
-def mesh(tmp_path: Path, seed: int) -> Iterator[Any]:
+def mesh(tmp_path: Path, seed: int) -> Iterator[TradingMesh]:
     """A system whose processes are the test's to start and to end; none outlives it."""
     folder = tmp_path / "mesh"
     folder.mkdir()
-    made = Mesh(folder, seed)
+    made = TradingMesh(folder, seed)
     yield made
     made.close()

@@ -34,7 +34,6 @@ class Prometheus:
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address={HOST}:{port}",
-            "--storage.tsdb.no-lockfile",
             "--query.lookback-delta=5s",
         ]
         self._program = Program(command, port, folder / "log", dict(os.environ))
@@ -47,10 +46,10 @@ class Prometheus:
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
-    def firing(self) -> set[str]:
-        """The names of the alerts that fire."""
+    def firing(self) -> dict[str, dict[str, str]]:
+        """The alerts that fire, by name, with what they say."""
         alerts = self._program.get("/api/v1/alerts")["data"]["alerts"]
-        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+        return {alert["labels"]["alertname"]: alert["annotations"] for alert in alerts if alert["state"] == "firing"}
 
     def scraped(self) -> int:
         """How many targets answered the last scrape."""

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.observability.jaeger import Jaeger, Seen
 from tests.observability.program import wait
+from tests.observability.trading import TradingMesh
 from tradingmesh.contract import Component
 
 WAY = {
@@ -44,14 +44,14 @@ def _whole(jaeger: Jaeger) -> tuple[str, list[Seen]]:
     return found[0]
 
 
-def _logged(mesh: Any, component: Component, event: str) -> set[str]:
+def _logged(mesh: TradingMesh, component: Component, event: str) -> set[str]:
     """The trace ids of what a component logged of an event."""
     lines = [json.loads(line) for name in mesh.instances(component) for line in mesh.log(name, 10**7).splitlines()]
     return {line["trace_id"] for line in lines if line["event"] == event}
 
 
 @pytest.mark.timeout(300)
-def test_from_tick_to_fill_is_one_trace(mesh: Any, jaeger: Jaeger) -> None:
+def test_from_tick_to_fill_is_one_trace(mesh: TradingMesh, jaeger: Jaeger) -> None:
     """Every span under the one that caused it, none before it; the logs of order and fill carry the trace's id.
 
     Shown to fail: with the parents of tracing.py as they were (a root that nobody sent), with the trace left out of the
@@ -59,17 +59,7 @@ def test_from_tick_to_fill_is_one_trace(mesh: Any, jaeger: Jaeger) -> None:
     """
     mesh.spec["observability"] = {"otlpEndpoint": jaeger.endpoint, "traceSampleRatio": "1"}
     mesh.spec["broker"]["simulator"]["ticksPerSecond"] = 20
-    mesh.spec["strategies"] = [
-        {
-            "name": "momentum",
-            "uses": "ema-crossover",
-            "symbols": mesh.spec["symbols"],
-            "params": {"fast": 2, "slow": 5, "quantity": 10},
-        }
-    ]
-    mesh.start("alpaca-simulator")
-    mesh.start(*(component for component in Component if component is not Component.ALPACA_SIMULATOR))
-    mesh.play()
+    mesh.begin()
     trace_id, spans = _whole(jaeger)
     by_id = {span.span_id: span for span in spans}
     assert len(by_id) == len(spans)
