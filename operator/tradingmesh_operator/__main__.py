@@ -18,8 +18,11 @@ from tradingmesh_operator.handlers import configured, registered
 from tradingmesh_operator.lease import Lease
 from tradingmesh_operator.login import login
 from tradingmesh_operator.metrics import Metrics
-from tradingmesh_operator.objects import Key
+from tradingmesh_operator.objects import SYSTEMS, Key
 from tradingmesh_operator.settings import Settings
+from tradingmesh_operator.traces import otlp
+
+_LOOK_AGAIN_S = 2.0
 
 log = logging.getLogger("tradingmesh_operator")
 
@@ -35,7 +38,9 @@ async def run(settings: Settings, stop: asyncio.Event, take_signals: Callable[[]
     lease_api = Api(login, timeout_s=settings.lease_duration_s / 4, at_once=1)
     lease = Lease(lease_api, Key(settings.namespace, settings.lease), settings.instance, settings.lease_duration_s)
     metrics.leading.set_function(lambda: float(lease.held))
-    controller = Controller(settings, api, metrics, lambda: lease.held)
+    traces = otlp(settings.otlp_endpoint, settings.instance)
+    controller = Controller(settings, api, metrics, lambda: lease.held, traces)
+    lease.on_answer = controller.answered
 
     def stuck() -> list[str]:
         idle_s = controller.idle_s
@@ -55,25 +60,45 @@ async def run(settings: Settings, stop: asyncio.Event, take_signals: Callable[[]
         take_signals()
         if not await _first(stop.wait(), lease.acquire()):
             return True
+        # Until the Lease was over, its holder may still have worked.
+        if lease.unattended_s > settings.lease_duration_s:
+            controller.unattended(lease.unattended_s)
         try:
-            return await _first(lease.keep(), watch(), controller.run(), _operator(settings, controller, watching)) != 0
+            return (
+                await _first(lease.keep(), watch(), controller.run(), _operator(settings, api, controller, watching))
+                != 0
+            )
         finally:
             await lease.release()
     finally:
         await admin.cleanup()
         await lease_api.close()
         await api.close()
+        await traces.close()
 
 
-async def _operator(settings: Settings, controller: Controller, watching: asyncio.Event) -> None:
+async def _operator(settings: Settings, api: Api, controller: Controller, watching: asyncio.Event) -> None:
     namespaces = settings.watch_namespaces
+    while not await _defined(api):  # noqa: ASYNC110 - it is a person who is waited for
+        await asyncio.sleep(_LOOK_AGAIN_S)
     await kopf.operator(
         registry=registered(controller),
-        settings=configured(),
+        settings=configured(stalled_after_s=settings.watch_stalled_s, everywhere=not namespaces),
         clusterwide=not namespaces,
         namespaces=namespaces,
         ready_flag=watching,
     )
+
+
+async def _defined(api: Api) -> bool:
+    """Whether the cluster knows TradingSystems."""
+    try:
+        if await api.serves(SYSTEMS):
+            return True
+        log.warning("TradingSystems are not defined here: install manifests/crd.yaml, or set the chart's installCRD")
+    except OperatorError as error:
+        log.warning("%s", error)
+    return False
 
 
 async def _first(*works: Coroutine[Any, Any, object]) -> int:

@@ -48,6 +48,10 @@ class Scale(NamedTuple):
 Action = Apply | Delete | Touch | MakeToken | SetFinalizer | Scale
 
 
+Problem = tuple[str, str]
+"""Reason and message."""
+
+
 class Notice(NamedTuple):
     """A Kubernetes Event of the system."""
 
@@ -63,8 +67,10 @@ class Plan(NamedTuple):
     events: tuple[Notice, ...] = ()
     held: tuple[str, ...] = ()
     """What waits for the risk manager."""
-    problems: tuple[tuple[str, str], ...] = ()
-    """Reason and message of what cannot be done."""
+    problems: tuple[Problem, ...] = ()
+    """What cannot be done."""
+    concerns: tuple[Problem, ...] = ()
+    """What is done in another way than was asked for."""
     state: str = ""
     """`Paused`, `Draining` or nothing particular."""
 
@@ -73,5 +79,4 @@ class Desired(NamedTuple):
     """What the chart makes of a spec, or why it makes nothing."""
 
     manifests: tuple[Manifest, ...] = ()
-    problem: tuple[str, str] | None = None
-    """Reason and message."""
+    problem: Problem | None = None

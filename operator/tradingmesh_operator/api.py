@@ -47,6 +47,16 @@ class Api:
                 return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in found]
             query["continue"] = more
 
+    async def serves(self, kind: Kind) -> bool:
+        """Whether the cluster has this kind of object. Everybody may ask that."""
+        try:
+            found = await self.request("GET", f"/apis/{kind.api_version}")
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return any(one["kind"] == kind.kind for one in found["resources"])
+
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         """One object; None where there is none."""
         try:

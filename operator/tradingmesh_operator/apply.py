@@ -3,11 +3,24 @@
 import asyncio
 import secrets
 from base64 import b64encode
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import groupby
+from typing import NamedTuple
 
-from tradingmesh_operator.actions import Action, Apply, Delete, MakeToken, Notice, Plan, Scale, SetFinalizer, Touch
+from tradingmesh_operator.actions import (
+    Action,
+    Apply,
+    Delete,
+    MakeToken,
+    Notice,
+    Plan,
+    Problem,
+    Scale,
+    SetFinalizer,
+    Touch,
+)
 from tradingmesh_operator.api import Api
 from tradingmesh_operator.differences import Difference, differences
 from tradingmesh_operator.errors import ApiError, OperatorError
@@ -30,17 +43,34 @@ from tradingmesh_operator.objects import (
 from tradingmesh_operator.rollout import respecified
 
 TOKEN_BYTES = 30
+_REMEMBERED_MAX = 10_000
+"""So many of our own writes are known again when the watch tells of them; of older ones we hear as of anybody's."""
 _CONFLICT = 409
 _EVENT_MESSAGE_MAX = 1_000
 
 Accepted = dict[Reference, tuple[Difference, ...]]
-Problem = tuple[str, str]
+
+
+class _Done(NamedTuple):
+    notice: Notice | None = None
+    live: Manifest | None = None
 
 
 class NotLeadingError(OperatorError):
     """Another operator holds the Lease: whatever was decided here is void."""
 
     reason = "NotLeading"
+
+
+class Outcome(NamedTuple):
+    """What became of a plan."""
+
+    problems: tuple[Problem, ...]
+    """What was refused."""
+    notices: tuple[Notice, ...]
+    """Whose fields were taken back."""
+    applied: dict[Reference, Manifest]
+    """The children that were written, as the server has them now."""
 
 
 class Writer:
@@ -51,22 +81,27 @@ class Writer:
         self._metrics = metrics
         self._may_write = may_write
         self._accepted: dict[Key, Accepted] = {}
+        self._versions: OrderedDict[str, None] = OrderedDict()
 
     def accepted(self, key: Key) -> Accepted:
         """Where the server spells values of a system's children in another way than they were applied."""
         return self._accepted.get(key, {})
 
+    def wrote(self, version: str) -> bool:
+        """Whether this version of an object is one that we have made: the watch has nothing new to tell of it."""
+        return version in self._versions
+
     def forget(self, key: Key) -> None:
         """Drops what was remembered of a system that is gone."""
         self._accepted.pop(key, None)
 
-    async def carry_out(self, system: Manifest, plan: Plan) -> tuple[list[Problem], list[Notice]]:
-        """Acts; what is refused does not keep the rest from being done. Raises `UnreachableError`, `NotLeadingError`.
+    async def carry_out(self, system: Manifest, plan: Plan) -> Outcome:
+        """Acts; what is refused does not keep the rest from being done.
 
-        Returns what was refused, and whose fields were taken back.
+        Raises `UnreachableError`, `NotLeadingError`.
         """
         problems: list[Problem] = []
-        notices: list[Notice] = []
+        done: list[_Done] = []
         for _, group in groupby(plan.actions, key=_step):
             outcomes = await asyncio.gather(*(self._act(system, action) for action in group), return_exceptions=True)
             for outcome in outcomes:
@@ -76,9 +111,12 @@ class Writer:
                         problems.append((outcome.reason, str(outcome)))
                 elif isinstance(outcome, BaseException):
                     raise outcome
-                elif outcome is not None:
-                    notices.append(outcome)
-        return problems, notices
+                else:
+                    done.append(outcome)
+        notices = tuple(one.notice for one in done if one.notice is not None)
+        return Outcome(
+            tuple(problems), notices, {reference(one.live): one.live for one in done if one.live is not None}
+        )
 
     async def status(self, system: Manifest, status: Manifest) -> None:
         """Writes the status, whole."""
@@ -96,7 +134,7 @@ class Writer:
             except ApiError as error:
                 self._metrics.errors.labels(f"Event{error.reason}").inc()
 
-    async def _act(self, system: Manifest, action: Action) -> Notice | None:
+    async def _act(self, system: Manifest, action: Action) -> _Done:
         namespace, name = system["metadata"]["namespace"], system["metadata"]["name"]
         match action:
             case Apply():
@@ -122,10 +160,10 @@ class Writer:
                 wanted = [*others, FINALIZER] if held else others
                 # The version makes it fail where somebody else has changed the list since it was read.
                 seen = {"resourceVersion": system["metadata"]["resourceVersion"], "finalizers": wanted}
-                await self._api.merge(SYSTEMS, namespace, name, {"metadata": seen})
-        return None
+                self._remember(await self._api.merge(SYSTEMS, namespace, name, {"metadata": seen}))
+        return _Done()
 
-    async def _apply(self, key: Key, action: Apply) -> Notice | None:
+    async def _apply(self, key: Key, action: Apply) -> _Done:
         manifest, name = action.manifest, reference(action.manifest)
         kind, notice = KINDS[name.api_version, name.kind], _put_right(action)
         self._count("apply", kind)
@@ -136,12 +174,13 @@ class Writer:
                 raise
             notice = Notice("PutRight", f"{name}: {error}"[:_EVENT_MESSAGE_MAX], warning=True)
             live = await self._api.apply(kind, manifest, force=True)
+        self._remember(live)
         spelled = tuple(differences(manifest, live))
         kept = self._accepted.setdefault(key, {})
         kept.pop(name, None)
         if spelled:
             kept[name] = spelled
-        return notice
+        return _Done(notice, live)
 
     async def _touch(self, namespace: str, pod: str, manifest_hash: str) -> None:
         try:
@@ -158,6 +197,11 @@ class Writer:
         except ApiError as error:
             if error.status != _CONFLICT:  # somebody made it in the meantime: that one is in force
                 raise
+
+    def _remember(self, live: Manifest) -> None:
+        self._versions[live["metadata"]["resourceVersion"]] = None
+        if len(self._versions) > _REMEMBERED_MAX:
+            self._versions.popitem(last=False)
 
     def _count(self, verb: str, kind: Kind) -> None:
         """Every write passes here first."""

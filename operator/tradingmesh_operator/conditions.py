@@ -4,13 +4,19 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tradingmesh_operator.actions import Plan
+from tradingmesh_operator import needs
+from tradingmesh_operator.actions import Plan, Problem
 from tradingmesh_operator.errors import ADVICE
 from tradingmesh_operator.objects import CONFIG_HASH, Manifest
 from tradingmesh_operator.observed import Observed, Pod
 from tradingmesh_operator.rollout import RISK_MANAGER, WORKLOADS, component_of, rolled_out
 
 _MESSAGE_MAX = 1_000
+LATE_S = 15.0
+"""A pod hears of a new manifest within a second or two. One that has not acknowledged it by then is told of."""
+
+_UNACKNOWLEDGED = ("Pending", "NotAcknowledged")
+"""In time, and late."""
 
 
 class Condition(NamedTuple):
@@ -23,14 +29,22 @@ class Condition(NamedTuple):
 
 
 def conditions(
-    system: Manifest, observed: Observed, plan: Plan, problems: Iterable[tuple[str, str]], workloads: list[Manifest]
+    system: Manifest,
+    observed: Observed,
+    plan: Plan,
+    problems: Iterable[Problem],
+    workloads: list[Manifest],
+    now: datetime,
 ) -> tuple[Condition, ...]:
     """All six, in their usual order; `problems` are reasons and messages of what was refused."""
     told = tuple(problems)
+    missing = tuple(needs.missing(system, observed.secrets))
     reconciled = _reconciled(plan, told)
-    ready = _ready(plan, observed, workloads, reconciled)
-    rest = (_config(system, observed, workloads), _broker(system, observed), _halted(system, observed))
-    return ready, reconciled, *rest, _degraded(observed, told)
+    ready = _ready(plan, observed, workloads, reconciled, missing)
+    late = _unacknowledged_s(system, now) >= LATE_S
+    rest = (_config(system, observed, workloads, late=late), _broker(system, observed), _halted(system, observed))
+    refused = (reconciled,) if told else ()
+    return ready, reconciled, *rest, _degraded(observed, missing, refused, plan.concerns)
 
 
 def merged(
@@ -68,7 +82,9 @@ def _reconciled(plan: Plan, problems: tuple[tuple[str, str], ...]) -> Condition:
     return Condition("Reconciled", "True", "AsSpecified", "every object is as the spec asks for")
 
 
-def _ready(plan: Plan, observed: Observed, workloads: list[Manifest], reconciled: Condition) -> Condition:
+def _ready(
+    plan: Plan, observed: Observed, workloads: list[Manifest], reconciled: Condition, missing: tuple[str, ...]
+) -> Condition:
     if reconciled.status == "False":
         return Condition("Ready", "False", reconciled.reason, reconciled.message)
     late = [_how_many(workload) for workload in workloads if not rolled_out(workload)]
@@ -77,9 +93,9 @@ def _ready(plan: Plan, observed: Observed, workloads: list[Manifest], reconciled
     if not late:
         return Condition("Ready", "True", "EveryComponentReady", f"{len(workloads)} components are ready")
     why = "; ".join(f"{pod.component}: {pod.problem}" for pod in observed.pods if pod.problem)
-    missing = ", ".join(_missing(observed))
     reason = "SecretMissing" if missing else "ComponentsNotReady"
-    return Condition("Ready", "False", reason, "; ".join(part for part in (", ".join(late), missing, why) if part))
+    told = (", ".join(late), ", ".join(missing), why)
+    return Condition("Ready", "False", reason, "; ".join(part for part in told if part))
 
 
 def _how_many(workload: Manifest) -> str:
@@ -91,11 +107,16 @@ def _is_workload(action: Any) -> bool:
     return getattr(action, "manifest", {}).get("kind") in WORKLOADS
 
 
-def _missing(observed: Observed) -> list[str]:
-    return [f"Secret {name} is missing: create it" for name, keys in observed.secrets.items() if keys is None]
+def _unacknowledged_s(system: Manifest, now: datetime) -> float:
+    """For how long a generation has waited to be acknowledged; 0 where none did."""
+    told: list[dict[str, Any]] = system.get("status", {}).get("conditions", [])
+    before: dict[str, Any] = next((one for one in told if one["type"] == "ConfigInSync"), {})
+    if before.get("reason") not in _UNACKNOWLEDGED:
+        return 0.0
+    return (now - datetime.fromisoformat(before["lastTransitionTime"])).total_seconds()
 
 
-def _config(system: Manifest, observed: Observed, workloads: list[Manifest]) -> Condition:
+def _config(system: Manifest, observed: Observed, workloads: list[Manifest], *, late: bool) -> Condition:
     """In sync: each pod that answers has the newest generation in force, as far as it uses what is in it."""
     generation, answering = system["metadata"].get("generation"), [pod for pod in _staying(observed) if pod.configz]
     refused = [f"{pod.name}: {pod.refusal}" for pod in answering if pod.refusal]
@@ -103,9 +124,9 @@ def _config(system: Manifest, observed: Observed, workloads: list[Manifest]) -> 
         return Condition("ConfigInSync", "False", "ManifestRefused", "; ".join(refused) + "; what was before holds")
     if RISK_MANAGER not in {pod.component for pod in answering}:
         return Condition("ConfigInSync", "Unknown", "NoAnswer", "no risk manager answers")
-    late = sorted({pod.name for pod in _outdated(observed, workloads)})
-    if late:
-        return Condition("ConfigInSync", "False", "RollingOut", f"{', '.join(late)} will restart with the new settings")
+    old = sorted({pod.name for pod in _outdated(observed, workloads)})
+    if old:
+        return Condition("ConfigInSync", "False", "RollingOut", f"{', '.join(old)} will restart with the new settings")
     stuck = [f"{pod.name} ({', '.join(pod.pending)})" for pod in answering if pod.pending]
     if stuck:
         message = f"{'; '.join(stuck)} began with an older manifest than its template's: delete the pod"
@@ -113,7 +134,9 @@ def _config(system: Manifest, observed: Observed, workloads: list[Manifest]) -> 
     behind = sorted(pod.name for pod in answering if pod.generation != generation)
     if behind:
         message = f"generation {generation} is not acknowledged yet by {', '.join(behind)}"
-        return Condition("ConfigInSync", "False", "Pending", message)
+        if late:
+            message += f", after more than {LATE_S:.0f} s: what was before holds there; see the pod's log"
+        return Condition("ConfigInSync", "False", _UNACKNOWLEDGED[late], message)
     return Condition("ConfigInSync", "True", "Acknowledged", f"generation {generation} is in force")
 
 
@@ -156,11 +179,17 @@ def _halted(system: Manifest, observed: Observed) -> Condition:
     return Condition("TradingHalted", "False", "Trading", f"trading is {status.get('trading', manifest)}")
 
 
-def _degraded(observed: Observed, problems: tuple[tuple[str, str], ...]) -> Condition:
+def _degraded(
+    observed: Observed, missing: tuple[str, ...], refused: tuple[Condition, ...], concerns: tuple[Problem, ...]
+) -> Condition:
+    """The worst that is known: what was refused, what is missing, what fails, what is not as asked for."""
     wrong = [f"{pod.name}: {pod.problem}" for pod in observed.pods if pod.problem and not pod.leaving]
-    wrong += _missing(observed)
-    if problems:
-        return Condition("Degraded", "True", problems[0][0], problems[0][1])
+    if refused:
+        return refused[0]._replace(type="Degraded", status="True")
+    if missing:
+        return Condition("Degraded", "True", "SecretMissing", "; ".join([*missing, *wrong]))
     if wrong:
         return Condition("Degraded", "True", "ComponentsFail", "; ".join(wrong))
+    if concerns:
+        return Condition("Degraded", "True", *concerns[0])
     return Condition("Degraded", "False", "AllWell", "nothing is known to be wrong")

@@ -6,22 +6,29 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from opentelemetry.trace import Span
+
 from tradingmesh.contract import AutoscalingSpec
 from tradingmesh_operator.actions import Desired, Notice, Plan
 from tradingmesh_operator.api import Api
 from tradingmesh_operator.apply import Writer
 from tradingmesh_operator.autoscaling import Sample, keep
 from tradingmesh_operator.claims import Claims
-from tradingmesh_operator.errors import ApiError, OperatorError, RenderError, SpecError
+from tradingmesh_operator.conditions import LATE_S
+from tradingmesh_operator.errors import ApiError, OperatorError, RenderError, SpecError, UnreachableError
 from tradingmesh_operator.listener import Listener
 from tradingmesh_operator.metrics import Metrics
-from tradingmesh_operator.objects import SYSTEMS, Key, Manifest
+from tradingmesh_operator.needs import missing
+from tradingmesh_operator.objects import SCALED_OBJECTS, SYSTEMS, Key, Kind, Manifest
 from tradingmesh_operator.observe import Observer
 from tradingmesh_operator.observed import Observed
+from tradingmesh_operator.outages import Outages
 from tradingmesh_operator.reconcile import reconcile
 from tradingmesh_operator.render import Renderer
+from tradingmesh_operator.scaling import asks_for_keda
 from tradingmesh_operator.settings import Settings
 from tradingmesh_operator.status import Status, status_of, transitions
+from tradingmesh_operator.traces import Traces
 from tradingmesh_operator.values import Images, values_of
 from tradingmesh_operator.wakes import Wakes
 
@@ -44,11 +51,13 @@ class Controller:
         api: Api,
         metrics: Metrics,
         may_write: Callable[[], bool],
+        traces: Traces,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._settings = settings
         self._api = api
         self._metrics = metrics
+        self._traces = traces
         self._now = now
         self._observer = Observer(api, configz_timeout_s=settings.configz_timeout_s)
         self._listener = Listener(self._observer.ask, self.wake, every_s=settings.configz_every_s)
@@ -62,6 +71,7 @@ class Controller:
         pulled = (settings.image_pull_policy, tuple(settings.image_pull_secrets))
         self._images = Images(settings.image_repository, settings.image_tag, *pulled)
         self._claims = Claims()
+        self._outages = Outages(time.monotonic)
         self._failures: dict[Key, int] = {}
         self._backlogs: dict[Key, tuple[Sample, ...]] = {}
         self._known: set[Key] = set()
@@ -75,6 +85,23 @@ class Controller:
     def idle_s(self) -> float:
         """For how long no worker has finished anything, though some system is due; 0 where none is."""
         return time.monotonic() - self._turned_s if len(self.wakes) else 0.0
+
+    def wrote(self, version: str) -> bool:
+        """Whether we made this version of an object ourselves: nobody has to look at it for that."""
+        return self._writer.wrote(version)
+
+    def answered(self, answers: bool) -> None:  # noqa: FBT001 - it is what it says
+        """The API server did, or did not. After a while without it every system is looked at again."""
+        self._metrics.answers.set(answers)
+        if not answers:
+            self._outages.began()
+            return
+        for key in self._outages.ended(self._known):
+            self.wake(key)
+
+    def unattended(self, lasted_s: float) -> None:
+        """Before this operator there was none for so long; the systems are told when they are looked at first."""
+        self._outages.unattended(lasted_s, self._now())
 
     def wake(self, key: Key) -> None:
         """Something happened to a system or to a child of it."""
@@ -102,8 +129,13 @@ class Controller:
     async def _look_after(self, key: Key) -> None:
         began_s = time.monotonic()
         try:
-            again_s = await self._reconcile(key)
+            with self._traces.look(key) as span:
+                again_s = await self._reconcile(key, span)
+            self.answered(True)  # noqa: FBT003 - it is what it says
             self._metrics.reconciles.labels("done").inc()
+        except UnreachableError as error:
+            self.answered(False)  # noqa: FBT003 - it is what it says
+            again_s = self._failed(key, error.reason, str(error))
         except OperatorError as error:
             again_s = self._failed(key, error.reason, str(error))
         except Exception as error:  # one system with a fault that nobody foresaw must not stop the others
@@ -124,35 +156,53 @@ class Controller:
         count = self._failures[key] = self._failures.get(key, 0) + 1
         return min(self._settings.retry_max_s, 2.0 ** min(count - 1, 10))
 
-    async def _reconcile(self, key: Key) -> float | None:
+    async def _reconcile(self, key: Key, span: Span) -> float | None:
         """One look; returns after how long the next is due, None where the system is gone."""
         system = await self._api.get(SYSTEMS, *key)
         if system is None:
             self._forget(key)
             return None
+        first = key not in self._known
         self._known.add(key)
+        span.set_attribute("generation", system["metadata"].get("generation", 0))
         now = self._now()
-        desired, observed = await asyncio.gather(self._desired(key, system), self._observe(key, system))
+        has_keda = asks_for_keda(system) and await self._observer.has_keda()
+        desired, observed = await asyncio.gather(
+            self._desired(key, system, (SCALED_OBJECTS,) if has_keda else ()), self._observe(key, system)
+        )
+        observed = observed._replace(has_keda=has_keda)
         if desired.problem is None:
             observed = self._remembering(key, system, observed, now)
-        plan = reconcile(system, desired, observed, now, drain_timeout_s=self._settings.drain_timeout_s)
-        problems, taken = await self._writer.carry_out(system, plan)
-        status = status_of(system, observed, plan, problems, now)
-        await self._write_down(system, status, [*plan.events, *taken], now)
+        with self._traces.part("decide"):
+            plan = reconcile(system, desired, observed, now, drain_timeout_s=self._settings.drain_timeout_s)
+        span.set_attributes({"actions": len(plan.actions), "held": len(plan.held)})
+        with self._traces.part("apply"):
+            outcome = await self._writer.carry_out(system, plan)
+        # What was just made is told of at once: no event of it will make anybody look again.
+        observed = observed._replace(children={**observed.children, **outcome.applied})
+        status = status_of(system, observed, plan, outcome.problems, now)
+        with self._traces.part("status"):
+            created = datetime.fromisoformat(system["metadata"]["creationTimestamp"])
+            notices = [*self._outages.to_tell(key, created, first=first), *plan.events, *outcome.notices]
+            await self._write_down(system, status, notices, now)
         self._listener.remember(key, observed.pods)
-        return self._again(key, system, observed, plan._replace(problems=(*plan.problems, *problems)))
+        plan = plan._replace(problems=(*plan.problems, *outcome.problems))
+        span.set_attribute("problems", [reason for reason, _ in plan.problems])
+        return self._again(key, system, observed, plan, status)
 
-    async def _desired(self, key: Key, system: Manifest) -> Desired:
+    async def _desired(self, key: Key, system: Manifest, kinds: tuple[Kind, ...]) -> Desired:
         if "deletionTimestamp" in system["metadata"]:
             return Desired()
-        try:
-            manifests = await self._renderer.render(key, values_of(system, self._images))
-        except (RenderError, SpecError) as error:
-            return Desired(problem=(error.reason, str(error)))
-        return Desired(tuple(manifests))
+        with self._traces.part("render"):
+            try:
+                manifests = await self._renderer.render(key, values_of(system, self._images), kinds)
+            except (RenderError, SpecError) as error:
+                return Desired(problem=(error.reason, str(error)))
+            return Desired(tuple(manifests))
 
     async def _observe(self, key: Key, system: Manifest) -> Observed:
-        observed, account = await asyncio.gather(self._observer.observe(system), self._observer.account(system))
+        with self._traces.part("observe"):
+            observed, account = await asyncio.gather(self._observer.observe(system), self._observer.account(system))
         rival = self._claims.claim(key, account, system["metadata"].get("creationTimestamp", ""))
         found: Observed = observed._replace(accepted=self._writer.accepted(key), rival=str(rival) if rival else "")
         return found
@@ -178,7 +228,7 @@ class Controller:
                 raise
         await self._writer.tell(system, [*notices, *transitions(before, status)], now)
 
-    def _again(self, key: Key, system: Manifest, observed: Observed, plan: Plan) -> float:
+    def _again(self, key: Key, system: Manifest, observed: Observed, plan: Plan, status: Status) -> float:
         if plan.problems:
             return self._later(key)
         self._failures.pop(key, None)
@@ -186,13 +236,17 @@ class Controller:
             return SOON_S
         if system["spec"].get("fillProcessors", {}).get("autoscaling"):
             return self._settings.configz_every_s  # its window passes although nobody says anything new
-        missing = None in observed.secrets.values()
-        return min(self._settings.resync_s, SOON_S * 5) if missing else self._settings.resync_s
+        if any(missing(system, observed.secrets)):
+            return min(self._settings.resync_s, SOON_S * 5)
+        if any(one["reason"] == "Pending" for one in status["conditions"]):
+            return min(self._settings.resync_s, LATE_S + 1)
+        return self._settings.resync_s
 
     def _forget(self, key: Key) -> None:
         for waiting in self._claims.forget(key):
             self.wakes.wake(waiting)
         self._known.discard(key)
+        self._outages.forget(key)
         self._failures.pop(key, None)
         self._backlogs.pop(key, None)
         self._listener.forget(key)

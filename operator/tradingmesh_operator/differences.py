@@ -4,8 +4,9 @@ The server fills in defaults, other managers add fields of their own, and quanti
 of that is a difference. What is wanted and missing, or has another value, is.
 """
 
+import re
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 Difference = tuple[str, str]
@@ -14,6 +15,8 @@ Difference = tuple[str, str]
 _KEYS = ("name", "mountPath", "containerPort", "port", "uid", "key", "topologyKey")
 """By these the elements of a list are told apart, the first that all of them have."""
 
+_NUMBER = re.compile(r"[0-9]{1,18}([.][0-9]{1,9})?")
+"""What is no more than digits. A hash such as 1e999999 is no number, although Python would read it as one."""
 _SUFFIXES = {
     "m": Decimal("0.001"),
     "k": Decimal(10**3),
@@ -89,10 +92,7 @@ def _quantity(value: Any) -> Decimal | None:
             break
     else:
         factor = Decimal(1)
-    try:
-        return Decimal(text) * factor
-    except InvalidOperation:
-        return None
+    return Decimal(text) * factor if _NUMBER.fullmatch(text) else None
 
 
 def _told(live: Any) -> str:

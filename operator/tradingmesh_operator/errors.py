@@ -59,9 +59,10 @@ class ApiError(OperatorError):
 
 
 ADVICE = {
+    "AccountClaimed": "name the Secret of another account, or delete one of the two",
     "QuotaExceeded": "raise the namespace's ResourceQuota or lower what the components ask for",
     "AdmissionRefused": "mend what the admission policy names, under spec.components, or the policy",
-    "NotAllowed": "the operator's ClusterRole lacks this right: upgrade its chart",
+    "NotAllowed": "the operator's ClusterRole lacks this right: upgrade its chart; KEDA wants its value keda: true",
     "ApiMissing": "install the CustomResourceDefinition of this kind, or turn off what asks for it",
     "FieldRefused": "mend the field; if it cannot be changed in place, delete the object and it is made anew",
     "RenderFailed": "mend the field that the message names",

@@ -33,16 +33,18 @@ def registered(controller: Controller) -> kopf.OperatorRegistry:
         news = {**body.metadata, "resourceVersion": "", "managedFields": []}
         if event["type"] == "DELETED":
             seen.pop(key, None)
-        elif seen.get(key) == news:
-            return
         else:
+            ours = controller.wrote(body.metadata.get("resourceVersion", ""))
+            if ours or seen.get(key) == news:
+                seen[key] = news
+                return
             seen[key] = news
         controller.wake(key)
 
     async def on_child(body: kopf.Body, namespace: str | None, **_: Any) -> None:
         owners = body.metadata.get("ownerReferences", [])
         name = next((owner["name"] for owner in owners if owner["kind"] == SYSTEMS.kind), "")
-        if name:
+        if name and not controller.wrote(body.metadata.get("resourceVersion", "")):
             controller.wake(Key(namespace or "", name))
 
     async def on_pod(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
@@ -55,17 +57,23 @@ def registered(controller: Controller) -> kopf.OperatorRegistry:
     return registry
 
 
-def configured() -> kopf.OperatorSettings:
-    """Settings of kopf for watches that can stall, and for thousands of children."""
+def configured(*, stalled_after_s: float, everywhere: bool) -> kopf.OperatorSettings:
+    """Settings of kopf for watches that can stall, and for thousands of children.
+
+    A watch that tells of nothing for so long, no bookmark either, is taken for dead and begun anew. Of some namespaces
+    only, nothing of the whole cluster is looked at: kopf would ask for what it may not see, for a minute.
+    """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.watching.server_timeout = 240
     settings.watching.client_timeout = 270
     settings.watching.connect_timeout = 10
+    settings.watching.inactivity_timeout = stalled_after_s
     settings.networking.request_timeout = 30
     settings.queueing.worker_limit = None
     settings.queueing.idle_timeout = 1.0
     settings.peering.standalone = True
+    settings.scanning.disabled = not everywhere
     for kind in _WATCHED:
         settings.watching.label_selectors[_selector(kind)] = _OURS
     return settings

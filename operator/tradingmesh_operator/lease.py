@@ -30,6 +30,10 @@ class Lease:
         self._clock_s = clock_s
         self._seen: tuple[str, float] = ("", 0.0)
         self._renewed_s: float | None = None
+        self.on_answer: Callable[[bool], None] = lambda _: None
+        """Told at each renewal whether the API server answers."""
+        self.unattended_s = 0.0
+        """For how long nobody had renewed it when we took it from a holder that went silent."""
 
     @property
     def held(self) -> bool:
@@ -71,6 +75,7 @@ class Lease:
             if lease is None:
                 await self._api.create(LEASES, self._filled(_empty(self._key)))
             elif self._may_take(lease):
+                self._note_silence(lease)
                 await self._api.replace(LEASES, self._filled(lease))
             else:
                 self._renewed_s = None
@@ -81,7 +86,9 @@ class Lease:
             return False
         except OperatorError as error:
             log.warning("Lease %s: %s", self._key, error)
+            self.on_answer(False)  # noqa: FBT003 - it is what it says
             return False
+        self.on_answer(True)  # noqa: FBT003 - it is what it says
         self._renewed_s = asked_s
         return True
 
@@ -92,6 +99,12 @@ class Lease:
         holder = lease["spec"].get("holderIdentity")
         lasts_s = float(lease["spec"].get("leaseDurationSeconds") or self._duration_s)
         return holder in ("", None, self._holder) or now_s - self._seen[1] > lasts_s
+
+    def _note_silence(self, lease: Manifest) -> None:
+        """By the clocks of both: it is only told."""
+        renewed = lease["spec"].get("renewTime")
+        if self._renewed_s is None and lease["spec"].get("holderIdentity") and renewed:
+            self.unattended_s = max(0.0, (datetime.now(UTC) - datetime.fromisoformat(renewed)).total_seconds())
 
     def _filled(self, lease: Manifest) -> Manifest:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

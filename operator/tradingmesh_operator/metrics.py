@@ -21,6 +21,7 @@ class Metrics:
         self.renders = Gauge(f"{name}_renders", "How often helm was run.", registry=self.registry)
         self.queue = Gauge(f"{name}_queue", "TradingSystems that wait for a reconcile.", registry=self.registry)
         self.systems = Gauge(f"{name}_systems", "TradingSystems that are known.", registry=self.registry)
+        self.answers = Gauge(f"{name}_api_server_answers", "1 while the API server answers.", registry=self.registry)
         self.leading = Gauge(f"{name}_leading", "1 while it holds the Lease.", registry=self.registry)
 
     def written(self) -> float:

@@ -62,10 +62,11 @@ CHILD_KINDS = (
 )
 """What every cluster has: looked for, watched, and taken away where it is no longer rendered."""
 
+SCALED_OBJECTS = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
 OPTIONAL_KINDS = (
     Kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors"),
     Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors"),
-    Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects"),
+    SCALED_OBJECTS,
 )
 """What only some clusters have."""
 

@@ -11,6 +11,7 @@ import aiohttp
 
 from tradingmesh_operator.api import Api
 from tradingmesh_operator.errors import ApiError
+from tradingmesh_operator.needs import KEY_ID, credentials_of, secrets_of
 from tradingmesh_operator.objects import (
     AUTOSCALERS,
     CHILD_KINDS,
@@ -18,7 +19,9 @@ from tradingmesh_operator.objects import (
     OPTIONAL_KINDS,
     PART_OF,
     PODS,
+    SCALED_OBJECTS,
     SECRETS,
+    SYSTEMS,
     Key,
     Kind,
     Manifest,
@@ -27,11 +30,10 @@ from tradingmesh_operator.objects import (
 from tradingmesh_operator.observed import Observed, Pod, pod_of
 from tradingmesh_operator.values import control_secret
 
-_LOOK_AGAIN_S = 300.0
+_LOOK_AGAIN_S = 15.0
 """How long a kind that the cluster does not have, or does not show us, is not asked for."""
 _CONFIGZ_MAX_BYTES = 1 << 20
 _PODS_AT_ONCE = 50
-_ACCOUNT = "APCA_API_KEY_ID"
 
 
 class Observer:
@@ -42,6 +44,7 @@ class Observer:
         self._timeout = aiohttp.ClientTimeout(total=configz_timeout_s)
         self._asking = asyncio.Semaphore(_PODS_AT_ONCE)
         self._absent: dict[Kind, float] = {}
+        self._keda: tuple[bool, float] = (False, 0.0)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -54,7 +57,7 @@ class Observer:
         metadata = system["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
         labels = f"{INSTANCE}={key.name},{PART_OF}=tradingmesh"
-        names = secrets_of(system)
+        names = list(secrets_of(system))
         lists, pods, scalers, token, secrets = await asyncio.gather(
             asyncio.gather(*(self._list(kind, key.namespace, labels) for kind in (*CHILD_KINDS, *OPTIONAL_KINDS))),
             self._api.list(PODS, key.namespace, labels),
@@ -67,16 +70,28 @@ class Observer:
             pods=await self.ask(pod_of(pod) for pod in pods),
             secrets={name: _keys(secret) for name, secret in zip(names, secrets, strict=True)},
             has_token=token is not None,
-            autoscaled=frozenset(_deployments(scalers)),
+            autoscaled=frozenset(_targets(scalers, "Deployment", "StatefulSet")),
+            scaled_by=_targets(scalers, SYSTEMS.kind).get(key.name, ""),
         )
+
+    async def has_keda(self) -> bool:
+        """Whether the cluster has ScaledObjects, as far as was known a short while ago."""
+        now_s = asyncio.get_running_loop().time()
+        found, until_s = self._keda
+        if now_s >= until_s:
+            found = await self._api.serves(SCALED_OBJECTS)
+            self._keda = found, now_s + _LOOK_AGAIN_S
+            if found:
+                self._absent.pop(SCALED_OBJECTS, None)
+        return found
 
     async def account(self, system: Manifest) -> str:
         """A word for the account that a system trades, equal for equal key ids; empty where it has none to share."""
-        name = _credentials(system)
+        name = credentials_of(system)
         if not name or system["spec"].get("mode", "simulated") == "simulated":
             return ""
         secret = await self._api.get(SECRETS, system["metadata"]["namespace"], name)
-        key_id = (secret or {}).get("data", {}).get(_ACCOUNT, "")
+        key_id = (secret or {}).get("data", {}).get(KEY_ID, "")
         return hashlib.sha256(b64decode(key_id)).hexdigest()[:16] if key_id else ""
 
     async def _list(self, kind: Kind, namespace: str, labels: str = "") -> list[Manifest]:
@@ -115,21 +130,11 @@ class Observer:
         return found if isinstance(found, dict) else None
 
 
-def secrets_of(system: Manifest) -> list[str]:
-    """The Secrets that the pods of a system need, and somebody else has to make."""
-    postgres = (system["spec"].get("persistence", {}).get("postgres") or {}).get("urlSecretRef", {}).get("name", "")
-    return list(dict.fromkeys(name for name in (_credentials(system), postgres) if name))
-
-
-def _credentials(system: Manifest) -> str:
-    found: str = (system["spec"].get("broker", {}).get("credentialsSecretRef") or {}).get("name", "")
-    return found
-
-
 def _keys(secret: Manifest | None) -> frozenset[str] | None:
     return None if secret is None else frozenset(secret.get("data", {}))
 
 
-def _deployments(scalers: Iterable[Manifest]) -> Iterable[str]:
-    targets = (scaler["spec"]["scaleTargetRef"] for scaler in scalers)
-    return (target["name"] for target in targets if target["kind"] in ("Deployment", "StatefulSet"))
+def _targets(scalers: Iterable[Manifest], *kinds: str) -> dict[str, str]:
+    """What autoscalers set the number of, of these kinds; and the name of the autoscaler."""
+    told = ((scaler["spec"]["scaleTargetRef"], scaler["metadata"]["name"]) for scaler in scalers)
+    return {target["name"]: name for target, name in told if target["kind"] in kinds}

@@ -69,6 +69,10 @@ class Observed(NamedTuple):
     """What the server made of what was applied last: it spells some values in another way."""
     backlogs: tuple[Sample, ...] = ()
     """What the execution engine said of its backlog, as far back as autoscaling looks."""
+    scaled_by: str = ""
+    """The HorizontalPodAutoscaler that sets the number of fill processors in the spec."""
+    has_keda: bool = False
+    """Whether the cluster has KEDA's ScaledObjects; looked for only where the spec asks for them."""
     rival: str = ""
     """The older system that trades the same account."""
 

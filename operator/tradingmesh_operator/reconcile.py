@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from tradingmesh.contract import AutoscalingSpec, Component
 from tradingmesh_operator import drain
 from tradingmesh_operator.actions import (
     Action,
@@ -11,18 +10,16 @@ from tradingmesh_operator.actions import (
     Delete,
     Desired,
     MakeToken,
-    Notice,
     Plan,
-    Scale,
     SetFinalizer,
     Touch,
 )
-from tradingmesh_operator.autoscaling import desired_replicas
 from tradingmesh_operator.changes import notices
 from tradingmesh_operator.differences import Difference, differences
 from tradingmesh_operator.objects import FINALIZER, PAUSED, Manifest, Reference, controller_of, digest, reference
 from tradingmesh_operator.observed import Observed
 from tradingmesh_operator.rollout import RISK_MANAGER, WORKLOADS, changes_pods, component_of, waits_for_risk_manager
+from tradingmesh_operator.scaling import scaling
 from tradingmesh_operator.stamp import stamped
 from tradingmesh_operator.values import control_secret
 
@@ -47,8 +44,9 @@ def reconcile(system: Manifest, desired: Desired, observed: Observed, now: datet
     if observed.rival:
         return Plan(problems=(("AccountClaimed", _claimed(system, observed.rival)),))
     plan = _converge(system, desired, observed)
-    actions, events = _autoscaled(system, observed, now)
-    return plan._replace(actions=(*plan.actions, *actions), events=(*plan.events, *events))
+    number = scaling(system, observed, now)
+    actions, events = (*plan.actions, *number.actions), (*plan.events, *number.events)
+    return plan._replace(actions=actions, events=events, concerns=number.concerns)
 
 
 def _converge(system: Manifest, desired: Desired, observed: Observed) -> Plan:
@@ -65,22 +63,6 @@ def _converge(system: Manifest, desired: Desired, observed: Observed) -> Plan:
         *_touches(system, mine, observed),
     ]
     return Plan(tuple(actions), tuple(notices(mine, applies)), tuple(held), problems)
-
-
-def _autoscaled(system: Manifest, observed: Observed, now: datetime) -> tuple[tuple[Scale, ...], tuple[Notice, ...]]:
-    """The number of fill processors in the spec follows the backlog; the next look renders it."""
-    told = system["spec"].get("fillProcessors", {})
-    if told.get("autoscaling") is None:
-        return (), ()
-    spec, current = AutoscalingSpec.of_manifest(told["autoscaling"]), told.get("replicas", 2)
-    if spec.scaler != "Operator":
-        return (), ()
-    leaving = sum(pod.leaving for pod in observed.pods if pod.component == Component.FILL_PROCESSOR)
-    wanted = desired_replicas(now, observed.backlogs, current, spec, leaving=leaving)
-    if wanted.replicas == current:
-        return (), ()
-    words = f"fillProcessors.replicas {current} -> {wanted.replicas}: {wanted.reason}"
-    return (Scale(wanted.replicas),), (Notice("Autoscaled", words),)
 
 
 def _found(child: Manifest, observed: Observed) -> Found:

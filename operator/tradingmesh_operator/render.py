@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tradingmesh_operator.errors import RenderError
-from tradingmesh_operator.objects import Key, Manifest, digest, reference
+from tradingmesh_operator.objects import Key, Kind, Manifest, digest, reference
 
 KEPT_MAX = 2_000
 """So many systems' manifests are kept, some 7 kB each; beyond that the one unused for longest is rendered anew."""
@@ -31,12 +31,15 @@ class Renderer:
         self.rendered = 0
         """How often helm was run."""
 
-    async def render(self, key: Key, values: dict[str, Any]) -> list[Manifest]:
-        """What the chart makes of the values. Raises `RenderError` with helm's own words."""
-        at = (key, digest([self._chart_digest, values]))
+    async def render(self, key: Key, values: dict[str, Any], kinds: tuple[Kind, ...] = ()) -> list[Manifest]:
+        """What the chart makes of the values, where the cluster has these kinds beside its own.
+
+        Raises `RenderError` with helm's own words.
+        """
+        at = (key, digest([self._chart_digest, values, kinds]))
         if at not in self._kept:
             async with self._slots:
-                manifests = await self._run(key, values)
+                manifests = await self._run(key, values, kinds)
             self._kept[at] = zlib.compress(json.dumps(manifests).encode())
             if len(self._kept) > KEPT_MAX:
                 self._kept.popitem(last=False)
@@ -49,9 +52,10 @@ class Renderer:
         for at in [at for at in self._kept if at[0] == key]:
             del self._kept[at]
 
-    async def _run(self, key: Key, values: dict[str, Any]) -> list[Manifest]:
+    async def _run(self, key: Key, values: dict[str, Any], kinds: tuple[Kind, ...]) -> list[Manifest]:
         self.rendered += 1
         command = [self._helm, "template", key.name, str(self._chart), "--namespace", key.namespace, "--values", "-"]
+        command += [f"--api-versions={kind.api_version}/{kind.kind}" for kind in kinds]
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     lease: str = "tradingmesh-operator"
     lease_duration_s: Seconds = 15.0
     admin_host: str = "127.0.0.1"
+    otlp_endpoint: str = ""
+    """Where traces of reconciles are sent by OTLP over HTTP; empty, nowhere."""
     admin_port: Annotated[int, Field(ge=0, le=65535)] = 9090
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -51,5 +53,7 @@ class Settings(BaseSettings):
     """The longest wait after a failure; the first is one second."""
     drain_timeout_s: Seconds = 60.0
     """How long a deletion waits for orders to be cancelled, and as long again for positions to be closed."""
+    watch_stalled_s: Seconds = 90.0
+    """A watch of which nothing was heard for so long is begun anew; Kubernetes says something each minute."""
     heartbeat_max_s: Seconds = 60.0
     """`/healthz` fails when the work has stood still for so long."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from tradingmesh.contract import CHANNELS, Component, endpoint_key
-from tradingmesh_operator.actions import Notice, Plan
+from tradingmesh_operator.actions import Notice, Plan, Problem
 from tradingmesh_operator.conditions import conditions, merged
 from tradingmesh_operator.objects import INSTANCE, NAME, Manifest
 from tradingmesh_operator.observed import Observed
@@ -13,19 +13,19 @@ from tradingmesh_operator.rollout import RISK_MANAGER, WORKLOADS, component_of, 
 
 Status = dict[str, Any]
 _BAD = {"Reconciled": "False", "ConfigInSync": "False", "BrokerInSync": "False", "Degraded": "True"}
+_EXPECTED = {"Draining", "Pending", "RollingOut", "WaitingForRiskManager"}
+"""What passes by itself is no warning."""
 _PHASES = {"Paused": "Paused", "Draining": "Deleting"}
 _TELLING = ("Reconciled", "ConfigInSync", "BrokerInSync", "TradingHalted", "Degraded")
 
 
-def status_of(
-    system: Manifest, observed: Observed, plan: Plan, problems: Iterable[tuple[str, str]], now: datetime
-) -> Status:
+def status_of(system: Manifest, observed: Observed, plan: Plan, problems: Iterable[Problem], now: datetime) -> Status:
     """The status after a plan was carried out; `problems` are reasons and messages of what was refused then."""
     workloads = [live for _, live in sorted(observed.children.items()) if live["kind"] in WORKLOADS]
     told = (*plan.problems, *problems)
     generation = system["metadata"].get("generation", 0)
     before = system.get("status", {}).get("conditions", [])
-    found = merged(conditions(system, observed, plan, told, workloads), before, generation, now)
+    found = merged(conditions(system, observed, plan, told, workloads, now), before, generation, now)
     return {
         "phase": _phase(plan, found),
         "observedGeneration": generation,
@@ -56,9 +56,10 @@ def transitions(before: Status, after: Status) -> Iterator[Notice]:
     for condition in after["conditions"]:
         was = old.get(condition["type"], {})
         changed = was.get("reason") != condition["reason"] and condition["status"] != "Unknown"
-        bad = _BAD.get(condition["type"]) == condition["status"] and condition["reason"] != "Draining"
+        bad = _BAD.get(condition["type"]) == condition["status"]
         if condition["type"] in _TELLING and changed and (was or bad):
-            yield Notice(condition["reason"], condition["message"], warning=bad)
+            expected = condition["reason"] in _EXPECTED
+            yield Notice(condition["reason"], condition["message"], warning=bad and not expected)
     ready = next(condition for condition in after["conditions"] if condition["type"] == "Ready")
     if ready["status"] == "True" and old.get("Ready", {}).get("status") != "True":
         yield Notice("Ready", ready["message"])

@@ -82,6 +82,7 @@ class ApiServer:
             "root-ca-file": self.certificate,
             "leader-elect": "false",
             "controllers": _CONTROLLERS,
+            "horizontal-pod-autoscaler-sync-period": "2s",
         }
         self._run("kube-controller-manager", str(build("kube-controller-manager")), *flags(options))
 

@@ -55,11 +55,14 @@ class Place:
         """Waits until the newest spec is applied."""
         until(lambda: self._is_reconciled(name), f"a reconciled {self.namespace}/{name}", 60)
 
-    def events(self) -> dict[str, str]:
-        """The newest message of each reason."""
+    def events(self, type_: str = "") -> dict[str, str]:
+        """The messages of each reason, the newest first; of Normal or Warning ones, or of both."""
         told = self.get("events")["items"]
-        mine = [one for one in told if one["involvedObject"]["kind"] == "TradingSystem"]
-        return {one["reason"]: one["message"] for one in sorted(mine, key=lambda one: one["metadata"]["name"])}
+        mine = [one for one in told if one["involvedObject"]["kind"] == "TradingSystem" and type_ in ("", one["type"])]
+        found: dict[str, str] = {}
+        for one in sorted(mine, key=lambda one: str(one["lastTimestamp"]), reverse=True):
+            found[one["reason"]] = "; ".join(filter(None, (found.get(one["reason"]), one["message"])))
+        return found
 
     def let_run(self) -> None:
         """Does what a kubelet would: every pod is running and ready."""

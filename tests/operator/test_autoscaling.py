@@ -169,6 +169,5 @@ def test_a_processor_that_is_still_leaving_keeps_the_next() -> None:
 
 
 def test_who_does_not_ask_for_it_is_not_scaled() -> None:
-    """Without autoscaling, or where KEDA decides."""
-    assert _plan(_system(scaler="Keda"), 900_000).actions == ()
+    """Who says nothing of autoscaling."""
     assert _plan(system({"fillProcessors": {"replicas": 2}}), 900_000).actions == ()

@@ -1,12 +1,14 @@
 """When the newest generation is in force: decided from what each pod says of itself."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.operator.given import manifest
+from tests.operator.wanted import NOW
 from tradingmesh_operator.actions import Plan
-from tradingmesh_operator.conditions import Condition, conditions
+from tradingmesh_operator.conditions import LATE_S, Condition, conditions
 from tradingmesh_operator.observed import Observed, Pod
 
 
@@ -34,11 +36,12 @@ def _workload(component: str) -> dict[str, Any]:
     }
 
 
-def _in_sync(*pods: Pod) -> Condition:
+def _in_sync(*pods: Pod, before: tuple[dict[str, str], ...] = ()) -> Condition:
     system = manifest()
     system["metadata"] |= {"generation": 3, "namespace": "default"}
     workloads = [_workload("risk-manager"), _workload("feature-engine")]
-    found = conditions(system, Observed(pods=pods), Plan(), (), workloads)
+    system["status"] = {"conditions": before}
+    found = conditions(system, Observed(pods=pods), Plan(), (), workloads, NOW)
     return next(condition for condition in found if condition.type == "ConfigInSync")
 
 
@@ -73,3 +76,21 @@ def test_a_generation_is_in_force_where_every_pod_says_so(
     found = _in_sync(*pods)
     assert (found.status, found.reason) == (status, reason)
     assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("reason", "since_s", "expected"),
+    [
+        ("Pending", LATE_S - 1, "Pending"),
+        ("Pending", LATE_S, "NotAcknowledged"),
+        ("NotAcknowledged", 600, "NotAcknowledged"),
+        ("ManifestRefused", 600, "Pending"),
+    ],
+)
+def test_who_does_not_acknowledge_in_time_is_told_of(reason: str, since_s: float, expected: str) -> None:
+    """At first it is only not there yet; the time counts from when it was first waited for."""
+    since = (NOW - timedelta(seconds=since_s)).isoformat()
+    before = {"type": "ConfigInSync", "status": "False", "reason": reason, "lastTransitionTime": since}
+    found = _in_sync(_pod(generation=2), before=(before,))
+    assert (found.status, found.reason) == ("False", expected)
+    assert ("see the pod's log" in found.message) == (expected == "NotAcknowledged")

@@ -75,6 +75,8 @@ def test_another_spelling_is_no_difference(wanted: Any, live: Any) -> None:
         ({"flag": True}, {"flag": 1}, "flag"),
         ({"egress": []}, {"egress": [{"to": []}]}, "egress"),
         ("1Gi", "1Mi", ""),
+        ("12e9999999999999", "13e9999999999999", ""),
+        ("nan", "infinity", ""),
     ],
 )
 def test_another_value_is_a_difference_with_its_path(wanted: Any, live: Any, path: str) -> None:

@@ -99,6 +99,21 @@ def test_delete_leaves_nothing(place: Place) -> None:
     until(lambda: not place.children(), "nothing left", 60)
 
 
+def test_without_the_operator_a_deletion_waits_and_there_is_a_way_out(place: Place, operator: OperatorProcess) -> None:
+    """Whoever uninstalled it first has nobody who halts: the finalizer keeps the system until a person takes it off."""
+    place.apply()
+    place.until_reconciled()
+    operator.end()
+    try:
+        assert "timed out" in place.kubectl("delete", "tsys", "demo", "--timeout=2s", check=False)
+        assert place.system()["metadata"]["finalizers"] == ["tradingmesh.io/drain"]
+        patch = ("patch", "tsys/demo", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        assert "patched" in place.kubectl(*patch)
+        until(lambda: not place.system() and not place.children(), "nothing left", 60)
+    finally:
+        operator.start()
+
+
 def test_killed_in_the_middle_it_converges(place: Place, operator: OperatorProcess) -> None:
     """`kill -9` while objects are being made: the next one makes the rest, and needs not make again what is there."""
     place.apply()

@@ -1,13 +1,16 @@
 """Bad input and bad days: each is a condition and an Event that say what to do, and other systems go on."""
 
+import json
+import os
 import shutil
-import signal
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.charts.rendering import completed
-from tests.cluster.api_server import ApiServer
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.waiting import until
 from tests.operator.given import PAPER
@@ -19,10 +22,24 @@ KEYS = ("--from-literal=APCA_API_KEY_ID={}", "--from-literal=APCA_API_SECRET_KEY
 
 
 def _until_refused(place: Place, reason: str, name: str = "demo") -> str:
-    """The message of the condition; the Event of the same reason is there, too."""
+    """The message of the condition; the Event says the same, as a warning."""
     until(lambda: place.condition("Reconciled", name)[:2] == ("False", reason), reason, 60)
-    until(lambda: reason in place.events(), f"the Event {reason}")
-    return place.condition("Reconciled", name)[2]
+    message = place.condition("Reconciled", name)[2]
+    assert until(lambda: place.events("Warning").get(reason, ""), f"the Event {reason}")[:100] == message[:100]
+    return message
+
+
+def _until_degraded(place: Place, reason: str) -> str:
+    """The message where everything could be made, and does not work; the Event says the same."""
+    until(lambda: place.condition("Degraded")[:2] == ("True", reason), reason, 60)
+    until(lambda: place.events("Warning").get(reason), f"the Event {reason}")
+    return place.condition("Degraded")[2]
+
+
+def _others_go_on(place: Place) -> None:
+    """A system beside the one in trouble is made and reconciled meanwhile."""
+    place.apply(name="other")
+    place.until_reconciled("other")
 
 
 def test_an_exceeded_quota_is_told_and_outlived(place: Place) -> None:
@@ -34,8 +51,9 @@ def test_an_exceeded_quota_is_told_and_outlived(place: Place) -> None:
     assert "exceeded quota: small" in message
     assert "raise the namespace's ResourceQuota" in message
     assert place.get("deployment", "demo-signal-generator")
-    place.kubectl("patch", "quota", "small", "-p", '{"spec": {"hard": {"services": "20"}}}')
+    place.kubectl("patch", "quota", "small", "-p", '{"spec": {"hard": {"services": "40"}}}')
     place.until_reconciled()
+    _others_go_on(place)
 
 
 def test_a_refused_admission_is_told_in_the_policy_s_words(place: Place) -> None:
@@ -65,7 +83,9 @@ def test_a_refused_admission_is_told_in_the_policy_s_words(place: Place) -> None
     refused = ("create", "deployment", "x", "--image=x", "--dry-run=server")
     until(lambda: "Sundays" in place.kubectl(*refused, check=False), "a policy in force", 60)
     place.apply()
-    assert "no Deployments on Sundays" in _until_refused(place, "AdmissionRefused")
+    message = _until_refused(place, "AdmissionRefused")
+    assert "no Deployments on Sundays" in message
+    assert "mend what the admission policy names" in message
     assert place.get("statefulset", "demo-risk-manager")
     place.server.kubectl("delete", "validatingadmissionpolicybinding", name)
     place.until_reconciled()
@@ -82,9 +102,10 @@ def test_what_the_chart_refuses_changes_nothing(place: Place, operator: Operator
     other = OperatorProcess(place.server, tmp_path / "charts", tmp_path / "log")
     other.start()
     try:
-        assert "spec.mode: broken on purpose" in _until_refused(place, "RenderFailed")
-        place.apply(name="other")
-        place.until_reconciled("other")
+        message = _until_refused(place, "RenderFailed")
+        assert "spec.mode: broken on purpose" in message
+        assert "mend the field that the message names" in message
+        _others_go_on(place)
         assert place.children() == before
     finally:
         other.end()
@@ -103,10 +124,15 @@ def test_a_missing_secret_is_named(place: Place) -> None:
     """Everything else is made, and the pods begin as soon as it is there."""
     place.apply(PAPER)
     place.until_reconciled()
+    told = "Secret keys is missing: create it with APCA_API_KEY_ID and APCA_API_SECRET_KEY"
+    assert told in _until_degraded(place, "SecretMissing")
     assert place.condition("Ready")[1] == "SecretMissing"
-    assert "Secret keys is missing" in place.condition("Degraded")[2]
+    place.kubectl("create", "secret", "generic", "keys", KEYS[0].format(place.namespace))
+    until(lambda: "has no APCA_API_SECRET_KEY: add it" in place.condition("Degraded")[2], "the key that is missing", 60)
+    place.kubectl("delete", "secret", "keys")
     place.kubectl("create", "secret", "generic", "keys", KEYS[0].format(place.namespace), KEYS[1])
     until(lambda: place.condition("Degraded")[0] == "False", "nothing missing", 60)
+    _others_go_on(place)
 
 
 def test_one_account_is_traded_by_one_system(place: Place) -> None:
@@ -116,7 +142,10 @@ def test_one_account_is_traded_by_one_system(place: Place) -> None:
     place.apply(PAPER)
     place.until_reconciled()
     place.apply({**PAPER, "broker.credentialsSecretRef.name": "again"}, name="younger")
-    assert f"{place.namespace}/demo" in _until_refused(place, "AccountClaimed", "younger")
+    message = _until_refused(place, "AccountClaimed", "younger")
+    assert f"{place.namespace}/demo" in message
+    assert "name the Secret of another account, or delete one of the two" in message
+    assert place.condition("Reconciled")[0] == "True"
     assert not place.get("deployment", "younger-signal-generator")
     place.kubectl("delete", "tsys", "demo", "--timeout=60s")
     place.until_reconciled("younger")
@@ -134,37 +163,53 @@ def test_names_of_a_helm_release_are_left_to_it(place: Place) -> None:
     assert "ownerReferences" not in place.get("serviceaccount", "demo-risk-manager")["metadata"]
 
 
-def test_of_two_operators_one_works(place: Place, operator: OperatorProcess) -> None:
-    """The other waits for the Lease, and has it soon after the first was killed."""
-    second = OperatorProcess(place.server, completed(), operator.log.with_name("second"), INSTANCE="second")
-    second.start(ready=False)
-    try:
-        place.apply()
-        place.until_reconciled()
-        assert (second.metric("leading"), second.metric("writes_total")) == (0.0, 0.0)
-        operator.end(signal.SIGKILL)
-        until(lambda: second.metric("leading") == 1.0, "the other at work", 60)
-        place.kubectl("delete", "service", "demo-risk-manager")
-        until(lambda: place.get("service", "demo-risk-manager"), "the Service again", 60)
-    finally:
-        second.end()
-        if not operator.running:
-            operator.start()
-
-
-def test_the_api_server_may_go_and_come_back(place: Place, operator: OperatorProcess, api_server: ApiServer) -> None:
-    """What was changed while the operator heard nothing is put right; without its Lease it ends."""
-    place.apply()
+def test_an_unknown_strategy_is_told_in_the_program_s_own_words(place: Place) -> None:
+    """The signal generator ends with a sentence; a kubelet keeps its last line, as it does here."""
+    place.apply({"strategies.0.uses": "nonsense"})
     place.until_reconciled()
-    api_server.end("kube-apiserver", signal.SIGKILL)
-    api_server.start()
-    place.kubectl("delete", "service", "demo-risk-manager")
-    if not operator.running:
-        operator.start()
-    until(lambda: _there(place, operator), "the Service again", 60)
+    place.until_ready()
+    words = _last_words(place)
+    assert words.returncode != 0
+    pod = until(lambda: _pod_of(place, "signal-generator"), "its pod", 60)
+    _crash(place, pod, words.stderr)
+    message = _until_degraded(place, "ComponentsFail")
+    assert "'nonsense' is neither module:Class nor one of: ema-crossover, mean-reversion" in message
+    told = {one["name"]: one.get("message", "") for one in place.system()["status"]["components"]}
+    assert "nonsense" in told["signal-generator"]
+    _others_go_on(place)
+    place.apply({"strategies.0.uses": "ema-crossover"})
+    until(lambda: _pod_of(place, "signal-generator") not in ("", pod), "a new pod", 60)
+    until(lambda: place.condition("Degraded")[0] == "False", "nothing wrong any more", 60)
 
 
-def _there(place: Place, operator: OperatorProcess) -> bool:
-    if not operator.running:
-        operator.start()
-    return bool(place.get("service", "demo-risk-manager"))
+def _last_words(place: Place) -> subprocess.CompletedProcess[str]:
+    """What the program says that the pod would run, with the manifest that it would have mounted."""
+    text = place.get("configmap", "demo-system")["data"]["system.yaml"]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as manifest:
+        manifest.write(text)
+        manifest.flush()
+        environment = {**os.environ, "TRADINGMESH_SYSTEM_FILE": manifest.name}
+        command = [str(Path(sys.executable).with_name("tradingmesh")), "run", "signal-generator"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _pod_of(place: Place, component: str) -> str:
+    pods = [pod["metadata"] for pod in place.get("pods")["items"] if "deletionTimestamp" not in pod["metadata"]]
+    names = (pod["name"] for pod in pods if pod["labels"]["app.kubernetes.io/name"] == component)
+    return next((name for name in names if name.startswith("demo-")), "")
+
+
+def _crash(place: Place, pod: str, words: str) -> None:
+    terminated = {"exitCode": 2, "reason": "Error", "message": words}
+    container = {
+        "name": "signal-generator",
+        "image": "x",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 3,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container"}},
+        "lastState": {"terminated": terminated},
+    }
+    unready = [{"type": "Ready", "status": "False"}]
+    patch = {"status": {"phase": "Running", "conditions": unready, "containerStatuses": [container]}}
+    place.kubectl("patch", "pod", pod, "--subresource=status", "-p", json.dumps(patch))

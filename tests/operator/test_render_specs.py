@@ -8,75 +8,45 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.charts.rendering import completed, named, workloads
+from tests.charts.rendering import completed, of_kind, workloads
+from tests.charts.test_chart_ports import expected, places
 from tests.cluster.build_tools import build
+from tests.operator.specs import changes, ports_of
 from tests.operator.wanted import IMAGES, system
-from tradingmesh.contract import CHANNELS, Channel, Component, endpoint_key
+from tradingmesh.contract import CHANNELS, Channel, Component
 from tradingmesh_operator.errors import RenderError, SpecError
-from tradingmesh_operator.objects import CONFIG_HASH, Key, Manifest
+from tradingmesh_operator.objects import CONFIG_HASH, SCALED_OBJECTS, Key, Kind, Manifest
 from tradingmesh_operator.render import Renderer, chart_digest
 from tradingmesh_operator.values import values_of
 
 KEY = Key("trading", "demo")
-_PORTS = st.lists(st.integers(1024, 8000), min_size=len(Channel), max_size=len(Channel), unique=True)
-_MONEY = st.decimals(1, 10**6, places=2).map(str)
-
-
-@st.composite
-def _changes(draw: st.DrawFn) -> dict[str, Any]:
-    """A spec that the definition takes: any part of it may be as usual or another."""
-    ports = dict(zip((endpoint_key(channel) for channel in Channel), draw(_PORTS), strict=True))
-    chosen = draw(st.sets(st.sampled_from(sorted(ports))))
-    every = {
-        "trading": st.sampled_from(["Active", "Reducing", "Halted"]),
-        "broker.commissionPerShare": _MONEY,
-        "broker.simulator.speed": st.integers(1, 100) | st.just("max"),
-        "riskLimits.maxDailyLoss": _MONEY,
-        "fillProcessors.replicas": st.integers(1, 64),
-        "persistence.size": st.sampled_from(["1Gi", "500Mi"]),
-        "persistence.postgres.urlSecretRef.name": st.just("pg"),
-        "observability.otlpEndpoint": st.just("http://traces:4318"),
-        "observability.traceSampleRatio": st.sampled_from(["0.5", "1"]),
-        "onDelete": st.sampled_from(["Flatten", "CancelOrders", "Leave"]),
-        "components": st.just({"risk-manager": {"resources": {"limits": {"memory": "1Gi"}}, "logLevel": "DEBUG"}}),
-    }
-    names = draw(st.sets(st.sampled_from(sorted(every))))
-    return {
-        **{name: draw(every[name]) for name in names},
-        "endpoints": {name: {"port": ports[name]} for name in chosen},
-    }
 
 
 def _renderer() -> Renderer:
     return Renderer(str(build("helm")), completed() / "trading-system", timeout_s=60, at_once=2)
 
 
-def _rendered(of: Manifest) -> list[Manifest]:
+def _rendered(of: Manifest, kinds: tuple[Kind, ...] = ()) -> list[Manifest]:
     async def run() -> list[Manifest]:
-        return await _renderer().render(KEY, values_of(of, IMAGES))
+        return await _renderer().render(KEY, values_of(of, IMAGES), kinds)
 
     return asyncio.run(run())
 
 
-@given(_changes())
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_valid_spec_renders_and_its_ports_are_where_they_belong(changes: dict[str, Any]) -> None:
-    """Each channel's port is its binder's, in the container and the Service; nobody else has it."""
-    try:
-        of = system(changes)
-        values_of(of, IMAGES)
-    except SpecError:  # two channels with one port: a usual one was drawn for another
-        return
-    manifests = _rendered(of)
-    given_ports = changes["endpoints"]
-    for component, workload in workloads(manifests).items():
-        [container] = workload["spec"]["template"]["spec"]["containers"]
-        bound = [channel for channel, facts in CHANNELS.items() if facts.binder == component]
-        expected = {given_ports.get(endpoint_key(at), {}).get("port", CHANNELS[at].port) for at in bound}
-        own = {port["containerPort"] for port in container["ports"] if port["name"].startswith("tcp-zmq")}
-        assert own == expected
-        service = named(manifests, "Service", f"demo-{component}")
-        assert {port["port"] for port in service["spec"]["ports"]} >= expected
+@given(changes(), st.booleans())
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_valid_spec_renders_always_to_the_same(drawn: dict[str, Any], keda: bool) -> None:  # noqa: FBT001 - drawn
+    """Twice, by two processes of helm; and each port drawn is where it belongs, and nowhere else."""
+    of, kinds = system(drawn), (SCALED_OBJECTS,) if keda else ()
+    manifests = _rendered(of, kinds)
+    assert _rendered(of, kinds) == manifests
+    kind_of = {component: one["kind"] for component, one in workloads(manifests).items()}
+    for channel, port in ports_of(drawn).items():
+        assert places(manifests, port) == expected(channel, kind_of), channel
+    for channel in set(Channel) - set(ports_of(drawn)):
+        assert places(manifests, CHANNELS[channel].port) == expected(channel, kind_of), channel
+    asked = keda and (of["spec"].get("fillProcessors", {}).get("autoscaling") or {}).get("scaler") == "Keda"
+    assert len(of_kind(manifests, "ScaledObject")) == asked
 
 
 def test_rendering_again_gives_the_same() -> None:

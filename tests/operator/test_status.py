@@ -56,7 +56,7 @@ def test_all_is_well() -> None:
         (_well(switch="Halted"), "TradingHalted", ("True", "Command")),
         (_well(breaker={"state": "Open", "reason": "loss"}), "TradingHalted", ("True", "BreakerOpen")),
         (Observed(children=made(system())), "BrokerInSync", ("Unknown", "NoAnswer")),
-        (_well()._replace(secrets={"keys": None}), "Degraded", ("True", "ComponentsFail")),
+        (_well()._replace(secrets={"keys": None}), "Degraded", ("True", "SecretMissing")),
         (_well()._replace(rival="other/demo"), "Reconciled", ("False", "AccountClaimed")),
     ],
 )
@@ -135,4 +135,10 @@ def test_what_changes_is_told_once() -> None:
     assert list(transitions(well, well)) == []
     assert [one.reason for one in transitions({}, well)] == ["Ready"]
     late = _status(system(), _well(generation=0))
-    assert ("Pending", True) in [(one.reason, one.warning) for one in transitions(well, late)]
+    assert ("Pending", False) in [(one.reason, one.warning) for one in transitions(well, late)]
+    later = {**late, "conditions": [_with_reason(one, "Pending", "NotAcknowledged") for one in late["conditions"]]}
+    assert [(one.reason, one.warning) for one in transitions(late, later)] == [("NotAcknowledged", True)]
+
+
+def _with_reason(condition: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {**condition, "reason": new} if condition["reason"] == old else condition

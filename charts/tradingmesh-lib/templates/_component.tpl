@@ -25,6 +25,10 @@
 ---
 {{ include "tradingmesh.disruptionBudget" . }}
 {{- end }}
+{{- if include "tradingmesh.byKeda" . }}
+---
+{{ include "tradingmesh.scaledObject" . }}
+{{- end }}
 {{- if .root.Values.global.networkPolicy.enabled }}
 ---
 {{ include "tradingmesh.networkPolicy" . }}

@@ -14,6 +14,9 @@
 - {name: TRADINGMESH_OPERATOR_ADMIN_HOST, value: 0.0.0.0}
 - {name: TRADINGMESH_OPERATOR_ADMIN_PORT, value: "9090"}
 - {name: TRADINGMESH_OPERATOR_LOG_LEVEL, value: {{ .Values.logLevel }}}
+{{- with .Values.otlpEndpoint }}
+- {name: TRADINGMESH_OPERATOR_OTLP_ENDPOINT, value: {{ . | quote }}}
+{{- end }}
 - {name: HOME, value: /tmp}
 - {name: PYTHONUNBUFFERED, value: "1"}
 {{- with .Values.extraEnv }}
