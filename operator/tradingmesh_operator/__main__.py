@@ -82,7 +82,7 @@ async def _operator(settings: Settings, api: Api, controller: Controller, watchi
     while not await _defined(api):  # noqa: ASYNC110 - it is a person who is waited for
         await asyncio.sleep(_LOOK_AGAIN_S)
     await kopf.operator(
-        # Kopf would look up the user's name, and that of an image has none. The type is a str that kopf does not export.
+        # Kopf would look up the user's name, and an image's user has none. The type is a str that it does not export.
         identity=settings.instance,  # type: ignore[arg-type]
         registry=registered(controller),
         settings=configured(stalled_after_s=settings.watch_stalled_s, everywhere=not namespaces),
