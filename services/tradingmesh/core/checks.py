@@ -13,7 +13,10 @@ class Check(StrEnum):
 
     REQUEST = "request"
     JOURNAL = "journal"
-    """The journal cannot be written (a full disk, a database that is away): what is not kept is not approved."""
+    """The journal cannot be written (a full disk, a database that is away): what is not kept is not approved.
+
+    Or it was lost, or is an older one: the ledger is without reports that it had acknowledged.
+    """
     FENCED = "fenced"
     TRADING_STATE = "trading-state"
     CIRCUIT_BREAKER = "circuit-breaker"
@@ -78,7 +81,11 @@ NOBODY = Writer()
 
 
 class RiskCheckRequest(msgspec.Struct, frozen=True):
-    """May this be traded? At stage ORDER `reservation_id` is what the signal was approved with, `writer` who asks."""
+    """May this be traded? At stage ORDER `reservation_id` is what the signal was approved with, `writer` who asks.
+
+    `symbol_acked` is how many reports of the symbol's line in that writer's outbox a ledger must have, `acked` how
+    many of all its lines: one that has fewer was lost, or put back from before.
+    """
 
     request_id: str
     stage: Stage
@@ -87,6 +94,8 @@ class RiskCheckRequest(msgspec.Struct, frozen=True):
     timestamp_ns: int
     reservation_id: str = ""
     writer: Writer = NOBODY
+    symbol_acked: int = 0
+    acked: int = 0
 
 
 class RiskCheckResponse(msgspec.Struct, frozen=True):

@@ -100,11 +100,11 @@ class RiskDesk:
         request = RiskCheckRequest(f"{signal.signal_id}/signal", Stage.SIGNAL, signal, Decimal(100), self.now_ns)
         return self.core.check(request, self.now_ns)
 
-    def confirm(self, signal: Signal, by: str = "", writer: Writer = NOBODY) -> Decision:
+    def confirm(self, signal: Signal, by: str = "", writer: Writer = NOBODY, **acked: int) -> Decision:
         """Asks again, as the execution engine does before it submits."""
         key = reservation_id(signal.signal_id)
         request_id = by or f"tm-{signal.signal_id}"
-        request = RiskCheckRequest(request_id, Stage.ORDER, signal, Decimal(100), self.now_ns, key, writer)
+        request = RiskCheckRequest(request_id, Stage.ORDER, signal, Decimal(100), self.now_ns, key, writer, **acked)
         return self.core.check(request, self.now_ns)
 
     def filled(

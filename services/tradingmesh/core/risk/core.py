@@ -286,6 +286,8 @@ class RiskCore:
             request_id=request.request_id,
             reservation_id=request.reservation_id,
             writer=request.writer,
+            symbol_acked=request.symbol_acked,
+            acked=request.acked,
             book=book,
             limits=self.state.limits.of(signal.symbol),
             quantity_e9=e9(signal.quantity, "quantity", QUANTITY_MAX),

@@ -38,6 +38,8 @@ class Ask(msgspec.Struct):
     request_id: str
     reservation_id: str
     writer: Writer
+    symbol_acked: int
+    acked: int
     book: SymbolBook
     limits: OrderLimits
     quantity_e9: int
@@ -56,6 +58,16 @@ class Ask(msgspec.Struct):
     def reduces(self) -> bool:
         """Whether it can only shrink the position: it does not flip it, even with all working orders of its side."""
         return self.exposure_e9 <= 0
+
+
+def ledger_whole(state: RiskState, ask: Ask) -> str:
+    """The ledger has all that the engine knows it to have acknowledged, of the symbol and in all."""
+    outbox = ask.writer.outbox_epoch
+    have = state.reports.next_of((outbox, ask.book.symbol)) - 1
+    if have < ask.symbol_acked:
+        return _behind(have, ask.symbol_acked, ask.book.symbol)
+    have = state.reports.taken_of(outbox)
+    return _behind(have, ask.acked, "that outbox") if have < ask.acked else ""
 
 
 def fenced(state: RiskState, ask: Ask) -> str:
@@ -233,6 +245,10 @@ def reservation(_state: RiskState, ask: Ask) -> str:
     return ""
 
 
+def _behind(have: int, acked: int, of: str) -> str:
+    return f"the ledger has {have} of {acked} reports of {of}, the others are lost or on their way again"
+
+
 def _unset(limit: str) -> str:
     return f"{limit} is not set"
 
@@ -261,6 +277,7 @@ class Plan:
 
 
 TESTS: dict[Check, Test] = {
+    Check.JOURNAL: ledger_whole,
     Check.FENCED: fenced,
     Check.TRADING_STATE: trading_state,
     Check.CIRCUIT_BREAKER: circuit_breaker,
@@ -279,8 +296,10 @@ TESTS: dict[Check, Test] = {
     Check.RESERVATION: reservation,
 }
 _STANDING = frozenset({Check.TRADING_STATE, Check.CIRCUIT_BREAKER, Check.RESTRICTED_SYMBOL})
-_LATE = frozenset({Check.FENCED, Check.QUOTE_AGE, Check.PRICE_COLLAR, Check.DAILY_LOSS, Check.RESERVATION})
-SIGNAL_PLAN = Plan.of(TESTS, frozenset(TESTS) - {Check.FENCED, Check.RESERVATION})
+_LATE = frozenset(
+    {Check.JOURNAL, Check.FENCED, Check.QUOTE_AGE, Check.PRICE_COLLAR, Check.DAILY_LOSS, Check.RESERVATION}
+)
+SIGNAL_PLAN = Plan.of(TESTS, frozenset(TESTS) - {Check.JOURNAL, Check.FENCED, Check.RESERVATION})
 REPEAT_PLAN = Plan.of(TESTS, _STANDING)
 """For a signal that asks again because it missed its answer: it has its reservation already."""
 ORDER_PLAN = Plan.of(TESTS, _STANDING | _LATE)

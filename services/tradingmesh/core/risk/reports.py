@@ -1,6 +1,7 @@
 """Reports in their order: each takes effect once, in the sequence of its symbol, whatever the number of processors."""
 
 import hashlib
+from collections import Counter
 from decimal import Decimal
 
 import msgspec
@@ -140,6 +141,7 @@ class ReportSequences:
 
     def __init__(self) -> None:
         self._taken: dict[Line, int] = {}
+        self._taken_of: Counter[int] = Counter()
         self._waiting: dict[Line, dict[int, Handed]] = {}
         self._kept: dict[tuple[Place, str], str] = {}
         self._known: dict[str, str] = {}
@@ -157,6 +159,8 @@ class ReportSequences:
     def load(self, snapshot: ReportsSnapshot) -> None:
         """Takes what a snapshot has, in place of all."""
         self._taken = dict(snapshot.taken)
+        for (outbox_epoch, _), number in snapshot.taken:
+            self._taken_of[outbox_epoch] += number
         self._kept = {(place, identity): reason for place, identity, reason in snapshot.kept}
         self._known = dict(snapshot.known)
         self.fills_booked = snapshot.fills_booked
@@ -165,6 +169,10 @@ class ReportSequences:
     def next_of(self, line: Line) -> int:
         """The sequence number that the line expects."""
         return self._taken.get(line, 0) + 1
+
+    def taken_of(self, outbox_epoch: int) -> int:
+        """How many reports of an outbox were taken, over all its lines."""
+        return self._taken_of[outbox_epoch]
 
     def hold(self, handed: Handed) -> None:
         """Keeps a report that came early. Where there is no room it is dropped and counted: it comes again."""
@@ -214,7 +222,7 @@ class ReportSequences:
     def advance(self, report: Report) -> None:
         """The report takes its place."""
         body = report.body
-        self._taken[report.outbox_epoch, body.symbol] = report.symbol_sequence
+        self._take((report.outbox_epoch, body.symbol), report.symbol_sequence)
         if not isinstance(body, Fill):
             self._remember(_digest(_encode(body)), "")
 
@@ -223,7 +231,7 @@ class ReportSequences:
         place = place_of(handed)
         line = place[:2]
         if place.symbol_sequence == self.next_of(line):
-            self._taken[line] = place.symbol_sequence
+            self._take(line, place.symbol_sequence)
         self.kept_count += 1
         self._kept[place, identity_of(handed)] = reason
         if len(self._kept) > KEPT_MAX:
@@ -233,6 +241,10 @@ class ReportSequences:
         """An execution was booked."""
         self.fills_booked += 1
         self._remember(fill_id, order_id)
+
+    def _take(self, line: Line, number: int) -> None:
+        self._taken[line] = number
+        self._taken_of[line[0]] += 1
 
     def _remember(self, identity: str, order_id: str) -> None:
         self._known[identity] = order_id
