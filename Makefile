@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-operator test-observability crd charts docs images cluster cluster-images cluster-down e2e chaos lint format lock bench clean
+.PHONY: help demo test test-operator test-observability test-page crd charts docs images cluster cluster-images cluster-down e2e chaos lint format lock bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -22,8 +22,8 @@ $(STAMP): requirements/lock.txt pyproject.toml
 demo: $(STAMP)  ## trade a generated tape through the whole mesh on this machine
 	@$(BIN)/tradingmesh up -f manifests/demo.yaml
 
-test: $(STAMP)  ## every test but those of test-operator, test-observability and e2e
-	@$(BIN)/python -m pytest --ignore=tests/operator --ignore=tests/charts --ignore=tests/e2e/cluster --ignore=tests/observability
+test: $(STAMP)  ## every test but those of test-operator, test-observability, test-page and e2e
+	@$(BIN)/python -m pytest --ignore=tests/operator --ignore=tests/charts --ignore=tests/e2e/cluster --ignore=tests/observability --ignore=tests/page
 
 test-operator: $(STAMP)  ## the operator and the charts, against a real Kubernetes API server (built once, with Go)
 	@$(BIN)/python -m tests.cluster.build_tools etcd kube-apiserver kube-controller-manager kubectl helm helm-docs >/dev/null
@@ -32,6 +32,9 @@ test-operator: $(STAMP)  ## the operator and the charts, against a real Kubernet
 test-observability: $(STAMP)  ## alerts, dashboard and traces, against a real Prometheus and Jaeger (built once, with Go)
 	@$(BIN)/python -m tests.cluster.build_tools jaeger >/dev/null
 	@$(BIN)/python -m pytest tests/observability
+
+test-page: $(STAMP)  ## the live page of a mesh that trades, in a headless Chromium; screenshots in var/page
+	@$(BIN)/python -m pytest tests/page
 
 docs: $(STAMP)  ## write docs/metrics.md and the dashboard for Grafana anew from the code
 	@$(BIN)/python -m docs.write

@@ -20,6 +20,9 @@ DEBIAN = {
     "debootstrap": "debootstrap",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
 }
 """The package that each program, or file, is in."""
 CLUSTER = ("etcd", "containerd", "runc", "/usr/lib/cni/bridge", "iptables", "conntrack", "ip", "openssl")

@@ -17,6 +17,7 @@ from tradingmesh.core.events import (
     Ledger,
     LedgerPosition,
     LedgerTold,
+    LinkLost,
     OrderCanceled,
     OrderFilled,
     OrderPlaced,
@@ -106,6 +107,11 @@ def trouble(error: str) -> ComponentError:
 def slow(missed: int) -> SubscriberSlow:
     figures: dict[str, Any] = {"instance": "feature-engine", "channel": "market-data", "lag_ms": 5, "missed": missed}
     return SubscriberSlow(metadata=about(6, "feature-engine"), **figures)
+
+
+def lost(channel: str, count: int, peer: str) -> LinkLost:
+    figures: dict[str, Any] = {"instance": "risk-manager", "channel": channel, "peer": peer, "lost": count}
+    return LinkLost(metadata=about(6, "risk-manager"), **figures)
 
 
 def closed(symbol: str, realised: str) -> PositionClosed:

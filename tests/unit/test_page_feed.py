@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from tests.unit.page_told import beat, closed, filled, ledger, placed, refused, rejected, slow, started, trouble
+from tests.unit.page_told import beat, closed, filled, ledger, lost, placed, refused, rejected, slow, started, trouble
 from tradingmesh.core.checks import Check
 from tradingmesh.core.events import (
     ComponentBeat,
@@ -30,7 +30,10 @@ def after(*events: SystemEvent) -> Feed:
         (placed("a"), "info", "buy 300 IBM placed"),
         (filled("a", "100"), "good", "buy 100 IBM filled at 190.25"),
         (rejected("a"), "warning", "IBM: order rejected: not tradable"),
-        (refused("BAC", "twice"), "warning", "momentum: buy 1 BAC refused by duplicate: twice"),
+        (refused("BAC", "twice"), "warning", "momentum: buy 1 BAC refused, duplicate: twice"),
+        (refused("BAC", "duplicate: of s"), "warning", "momentum: buy 1 BAC refused, duplicate: of s"),
+        (lost("control", 1, ""), "warning", "risk-manager: 1 link of control lost"),
+        (lost("positions", 2, "10.0.0.7"), "warning", "risk-manager: 2 links of positions lost, to 10.0.0.7"),
         (closed("KO", "-12.50"), "info", "KO: position closed, -12.5 realised since the start"),
         (started("risk-manager"), "info", "risk-manager started, version 0.1.0"),
         (trouble("disk full"), "bad", "risk-manager: disk full"),

@@ -32,7 +32,9 @@ def _approved(event: told.SignalApproved) -> str:
 
 
 def _refused(event: told.SignalRejected) -> str:
-    return f"{event.signal.strategy}: {_order(event.signal)} refused by {event.check.value}: {event.reason}"
+    named = event.reason.startswith(event.check.value)
+    reason = event.reason if named else f"{event.check.value}: {event.reason}"
+    return f"{event.signal.strategy}: {_order(event.signal)} refused, {reason}"
 
 
 def _refused_alike(event: told.SignalRejected) -> str:
@@ -49,6 +51,11 @@ def _canceled(event: told.OrderCanceled) -> str:
 
 def _closed(event: told.PositionClosed) -> str:
     return f"{event.symbol}: position closed, {amount(event.realised)} realised since the start"
+
+
+def _lost(event: told.LinkLost) -> str:
+    links = f"{event.lost} {'link' if event.lost == 1 else 'links'} of {event.channel} lost"
+    return f"{event.instance}: {links}{event.peer and f', to {event.peer}'}"
 
 
 def _reconciled(event: told.BrokerReconciled) -> str:
@@ -86,7 +93,7 @@ _SENTENCES: dict[type, Sentence] = {
         lambda e: f"{e.instance}: {e.channel} {e.lag_ms} ms late, {e.missed} missed",
         lambda e: f"{e.instance} {e.channel}",
     ),
-    told.LinkLost: Sentence(WARNING, lambda e: f"{e.instance}: {e.lost} of {e.channel} lost, peer {e.peer}"),
+    told.LinkLost: Sentence(WARNING, _lost),
     told.ComponentError: Sentence(BAD, lambda e: f"{e.instance}: {e.error}"),
 }
 
