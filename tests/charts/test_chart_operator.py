@@ -119,6 +119,19 @@ def test_its_lease_is_in_its_own_namespace(cluster: ApiServer) -> None:
     assert cluster.kubectl(*command, "leases/another", check=False).stdout.strip() == "no"
 
 
+def test_the_lease_goes_with_the_release_that_brought_it(cluster: ApiServer) -> None:
+    """A second release in the namespace shares it: it neither brings it nor takes it away."""
+    install(cluster, "second", "--set", "installCRD=false")
+    helm("uninstall", "second", "--namespace", NAMESPACE, kubeconfig=cluster.kubeconfig)
+    owner = r"jsonpath={.metadata.annotations.meta\.helm\.sh/release-name}"
+    told = cluster.kubectl("--namespace", NAMESPACE, "get", "lease/tradingmesh-operator", "-o", owner)
+    assert told.stdout == "op"
+    cluster.kubectl("create", "namespace", "third")
+    install(cluster, "third", "--set", "installCRD=false", namespace="third")
+    helm("uninstall", "third", "--namespace", "third", kubeconfig=cluster.kubeconfig)
+    assert cluster.kubectl("--namespace", "third", "get", "leases", "-o", "name").stdout == ""
+
+
 def test_who_may_view_or_edit_a_namespace_may_so_with_its_systems(cluster: ApiServer) -> None:
     """The cluster's own roles have grown: viewers look, editors change and scale."""
     systems, scale = "tradingmesh.io/tradingsystems", "tradingmesh.io/tradingsystems/scale"
