@@ -144,6 +144,38 @@ def test_what_the_account_holds_is_where_it_begins(make_context: MakeContext, un
     assert again.engine.status()["backlog"] <= 2
 
 
+def test_an_answer_longer_than_memory_brings_nothing_twice(
+    make_context: MakeContext, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More closed orders than are kept in memory, all in one snapshot: each is recalled from disk, none adopted."""
+    monkeypatch.setattr("tradingmesh.core.orders.known.CLOSED_KEPT", 2)
+    mesh = Mesh(make_context, until).in_sync()
+    fills = tuple(said("fill", f"hand-{number}", 100, 100) for number in range(6))
+    ended = tuple(said("fill", f"hand-{number}", 100) for number in range(6))
+    mesh.broker.snapshot = Snapshot(CONTACT + 1_000, ended, fills, **account("-5000", IBM="600"))
+    mesh.ask_again()
+    mesh.in_sync()
+    assert [event.missed_fill for event in mesh.told(BrokerReconciled)] == [0, 6]
+    mesh.ask_again()
+    mesh.in_sync()
+    (again,) = mesh.told(BrokerReconciled)
+    assert (again.adopted, again.missed_fill, again.short, again.differences) == (0, 0, 0, ())
+    mesh.run_until(lambda: len(mesh.engine._table._known._closed) == 2)
+
+
+def test_an_answer_that_comes_very_late_brings_nothing_twice(
+    make_context: MakeContext, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its order has been filled, closed and let go from memory meanwhile: it is recalled, not adopted."""
+    monkeypatch.setattr("tradingmesh.core.orders.known.CLOSED_KEPT", 0)
+    mesh = Mesh(make_context, until).in_sync()
+    mesh.say(said("fill", "c-1", 100, 100))
+    mesh.run_until(lambda: mesh.outbox.sequences() == {"IBM": 2} and not mesh.engine._table.knows("c-1"))
+    mesh.say(SubmitAnswered(said("fill", "c-1", 100)))
+    mesh.run_until(lambda: mesh.engine._table.knows("c-1"))
+    assert mesh.outbox.sequences() == {"IBM": 2}
+
+
 def test_what_was_found_is_told(make_context: MakeContext, until: Until) -> None:
     """As one event, as counts by kind and as gauges; what stays as it is, is no news."""
     mesh = Mesh(make_context, until).in_sync()

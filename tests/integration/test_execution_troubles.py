@@ -131,7 +131,7 @@ def test_fill_missed_by_the_stream_is_booked_by_asking(mesh: Mesh) -> None:
 
 
 def test_broker_is_asked_since_its_own_time(mesh: Mesh) -> None:
-    """Since a minute before the last agreement or the oldest open order, and never since before it was first asked."""
+    """Since a minute before the last agreement or the oldest order in doubt; never since before it was first asked."""
 
     def reconnect() -> int:
         asked = len(mesh.broker.asked)
@@ -144,8 +144,10 @@ def test_broker_is_asked_since_its_own_time(mesh: Mesh) -> None:
     mesh.broker.snapshot = Snapshot(5_000 * 10**9, (), ())
     assert reconnect() == 0  # it was first asked at 1 ns of its clock
     assert reconnect() == 4_940
-    mesh.submitted()  # created at 1,000 s of the broker's clock
-    assert reconnect() == 940
+    client = mesh.submitted()  # created at 1,000 s of the broker's clock
+    assert reconnect() == 4_940, "an order that rests, however old, is no reason to read all of its time again"
+    mesh.say(said("partial_fill", client, 80, 40))
+    mesh.run_until(lambda: mesh.broker.asked[-1][0] // 10**9 == 940)
 
 
 def test_broken_message_makes_the_engine_ask(mesh: Mesh) -> None:

@@ -167,9 +167,9 @@ def test_fills_then_close_in_sequence() -> None:
     submitted(orders)
     effects = orders.on_submitted(SubmitAnswered(said("accepted")), NOW)
     assert told(effects) == [OrderPlaced]
-    effects = orders.on_update(said("new"), NOW)
-    effects += orders.on_update(said("partial_fill", 40, 40, "x1"), NOW)
-    effects += orders.on_update(said("fill", 100, 60, "x2"), NOW)
+    effects = orders.on_update(said("new"))
+    effects += orders.on_update(said("partial_fill", 40, 40, "x1"))
+    effects += orders.on_update(said("fill", 100, 60, "x2"))
     got = reports(effects)
     assert [report.symbol_sequence for report in got] == [1, 2, 3]
     assert [type(report.body) for report in got] == [Fill, Fill, OrderClosed]
@@ -184,9 +184,9 @@ def test_same_fill_under_another_id_is_not_booked_again() -> None:
     """An activity may carry another id than the stream: the order's progress tells that it is the same fill."""
     orders = table()
     submitted(orders)
-    orders.on_update(said("partial_fill", 40, 40, "x1"), NOW)
-    again = orders.on_update(said("partial_fill", 40, 40, "other"), NOW)
-    again += orders.on_update(said("partial_fill", 41, 41, "x1"), NOW)
+    orders.on_update(said("partial_fill", 40, 40, "x1"))
+    again = orders.on_update(said("partial_fill", 40, 40, "other"))
+    again += orders.on_update(said("partial_fill", 41, 41, "x1"))
     assert reports(again) == []
     assert orders.duplicate_fills == 2
 
@@ -195,7 +195,7 @@ def test_fill_without_id_gets_one() -> None:
     """The id is then decided by the order and its progress."""
     orders = table()
     submitted(orders)
-    (report,) = reports(orders.on_update(said("partial_fill", 40, 40), NOW))
+    (report,) = reports(orders.on_update(said("partial_fill", 40, 40)))
     assert isinstance(report.body, Fill)
     assert report.body.fill_id == "b-1:40"
 
@@ -204,7 +204,7 @@ def test_end_waits_for_its_fills() -> None:
     """A cancel that speaks of fills we never heard closes the order once they are booked, and not before."""
     orders = table()
     submitted(orders)
-    early = orders.on_update(said("canceled", 40), NOW)
+    early = orders.on_update(said("canceled", 40))
     assert reports(early) == []
     assert [order.client_order_id for order in orders.doubtful()] == [CLIENT]
     late = orders.on_snapshot(Snapshot(NOW, (said("canceled", 40),), (said("partial_fill", 40, 40),)), NOW)
@@ -216,8 +216,8 @@ def test_cancel_is_told() -> None:
     """A canceled order is closed, with what it had filled."""
     orders = table()
     submitted(orders)
-    orders.on_update(said("partial_fill", 40, 40), NOW)
-    effects = orders.on_update(said("canceled", 40), NOW)
+    orders.on_update(said("partial_fill", 40, 40))
+    effects = orders.on_update(said("canceled", 40))
     assert told(effects) == [OrderCanceled]
     assert closes(effects)[0].filled_quantity == 40
 
@@ -250,9 +250,9 @@ def test_order_given_up_and_yet_there_is_canceled() -> None:
     submitted(orders)
     orders.on_submitted(SubmitUnanswered(CLIENT, "timeout"), NOW)
     orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW, {CLIENT})
-    effects = orders.on_update(said("new"), NOW)
+    effects = orders.on_update(said("new"))
     assert [type(effect) for effect in effects if isinstance(effect, Cancel)] == [Cancel]
-    assert len(reports(orders.on_update(said("partial_fill", 40, 40), NOW))) == 1
+    assert len(reports(orders.on_update(said("partial_fill", 40, 40)))) == 1
 
 
 def test_known_order_is_never_dropped_for_missing() -> None:
@@ -270,7 +270,7 @@ def test_fill_missed_by_a_restart_is_booked() -> None:
     (save, _) = submitted(table())
     assert isinstance(save, Save)
     orders = table()
-    orders.restore(save.order, (), NOW)
+    orders.restore(save.order, ())
     orders.restore_sequence("IBM", 4)
     activity = msgspec.structs.replace(said("fill", 100, 100, "x1"), client_order_id="", quantity=None)
     effects = orders.on_snapshot(Snapshot(NOW, (said("fill", 100),), (activity,)), NOW)
@@ -281,11 +281,11 @@ def test_restored_fill_is_not_booked_again() -> None:
     """What was booked before a restart is known by its keys."""
     first = table()
     submitted(first)
-    effects = first.on_update(said("partial_fill", 40, 40, "x1"), NOW)
+    effects = first.on_update(said("partial_fill", 40, 40, "x1"))
     (order,) = [effect.order for effect in effects if isinstance(effect, Save)]
     again = table()
-    again.restore(order, ("x1", "=40"), NOW)
-    assert reports(again.on_update(said("partial_fill", 40, 40, "x1"), NOW)) == []
+    again.restore(order, ("x1", "=40"))
+    assert reports(again.on_update(said("partial_fill", 40, 40, "x1"))) == []
 
 
 @pytest.mark.parametrize(
@@ -296,9 +296,9 @@ def test_what_does_not_fit_is_noticed(event: str, what: str) -> None:
     """An unknown kind, and a move the table forbids, change nothing and are told."""
     orders = table()
     submitted(orders)
-    orders.on_update(said("partial_fill", 40, 40), NOW)
+    orders.on_update(said("partial_fill", 40, 40))
     before = orders.open_orders()
-    effects = orders.on_update(said(event), NOW)
+    effects = orders.on_update(said(event))
     assert (notices(effects), len(effects), orders.open_orders()) == ([what], 1, before)
 
 
@@ -307,9 +307,9 @@ def test_cancel_open_names_what_can_be_canceled() -> None:
     orders = table()
     for number in (1, 2, 3, 4):
         submitted(orders, number)
-    orders.on_update(said("new", number=1), NOW)
-    orders.on_update(said("pending_cancel", number=2), NOW)
-    orders.on_update(said("canceled", number=3), NOW)
+    orders.on_update(said("new", number=1))
+    orders.on_update(said("pending_cancel", number=2))
+    orders.on_update(said("canceled", number=3))
     assert [order.order_id for order in orders.cancelable()] == ["b-1"]
 
 
@@ -319,10 +319,12 @@ def test_closed_orders_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) ->
     orders = table()
     for number in (1, 2, 3):
         submitted(orders, number)
-        orders.on_update(said("canceled", number=number), NOW)
+        orders.on_update(said("canceled", number=number))
+    orders.forget(NOW)
     assert orders.knows("", "b-1")
     submitted(orders, 4)
-    orders.on_update(said("canceled", number=4), NOW + 10_001)
+    orders.on_update(said("canceled", number=4))
+    orders.forget(NOW + 10_001)
     assert not orders.knows("", "b-1")
     assert orders.knows("", "b-4")
 
@@ -364,7 +366,7 @@ def test_every_fill_takes_effect_once(made: list[list[OrderUpdate]], data: st.Da
     heard = data.draw(st.lists(st.sampled_from(everything), max_size=2 * len(everything)))
     effects: list[Effect] = []
     for update in heard:
-        effects += orders.on_update(update, NOW)
+        effects += orders.on_update(update)
     fills = [msgspec.structs.replace(u, client_order_id="") for u in everything if u.execution is not None]
     lasts = [msgspec.structs.replace(life[-1], execution=None) for life in made]
     snapshot = Snapshot(NOW, tuple(lasts), tuple(data.draw(st.permutations(fills))))

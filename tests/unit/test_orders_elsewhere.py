@@ -85,7 +85,7 @@ def test_what_it_may_fill_is_told(changes: dict[str, Any], told: OrderWorking, w
     """By quantity at its price, or by money; once, under a reservation of its own."""
     orders, update = table(), said("new", **changes)
     asked = Snapshot(NOW, (update,), ())
-    effects = orders.on_update(update, NOW) if way == "stream" else orders.on_snapshot(asked, NOW)
+    effects = orders.on_update(update) if way == "stream" else orders.on_snapshot(asked, NOW)
     (report,) = reports(effects)
     assert (report.body, report.reservation_id) == (told, "o-b-1")
     assert notices(effects) == ["adopted"]
@@ -95,13 +95,13 @@ def test_what_it_may_fill_is_told(changes: dict[str, Any], told: OrderWorking, w
 def test_change_of_it_is_told() -> None:
     """Quantity and price are what the broker says last; the end is an end like any other."""
     orders = table()
-    orders.on_update(said("new", limit_price=Decimal(10)), NOW)
-    (fill,) = bodies(orders.on_update(said("partial_fill", 30, 30), NOW))
+    orders.on_update(said("new", limit_price=Decimal(10)))
+    (fill,) = bodies(orders.on_update(said("partial_fill", 30, 30)))
     assert isinstance(fill, Fill)
-    assert bodies(orders.on_update(said("restated", 30, quantity=Decimal(80), limit_price=Decimal(9)), NOW)) == [
+    assert bodies(orders.on_update(said("restated", 30, quantity=Decimal(80), limit_price=Decimal(9)))) == [
         working(50, "9")
     ]
-    (end,) = reports(orders.on_update(said("canceled", 30), NOW))
+    (end,) = reports(orders.on_update(said("canceled", 30)))
     assert (type(end.body), end.reservation_id) == (OrderClosed, "o-b-1")
 
 
@@ -112,15 +112,15 @@ def test_own_order_that_the_broker_changed_is_told() -> None:
     wish = ApprovedSignal(signal, Approved("r-s-1", NOW + 10_000, ()))
     orders.on_signal(wish, Origin(), NOW)
     orders.on_decision(CLIENT, wish.approval, NOW)
-    assert reports(orders.on_update(said("new", client=CLIENT), NOW)) == []
-    (report,) = reports(orders.on_update(said("restated", client=CLIENT, quantity=Decimal(60)), NOW))
+    assert reports(orders.on_update(said("new", client=CLIENT))) == []
+    (report,) = reports(orders.on_update(said("restated", client=CLIENT, quantity=Decimal(60))))
     assert report.body == OrderWorking("b-1", CLIENT, "IBM", Side.SELL, Decimal(60), None)
     assert report.reservation_id == "r-s-1"
 
 
 def test_order_of_ours_that_another_outbox_placed_keeps_its_reservation() -> None:
     """The outbox was lost, or another engine is at work: what was reserved for it is what it uses."""
-    (report,) = reports(table().on_update(said("new", client="tm-momentum-1a-7-e99"), NOW))
+    (report,) = reports(table().on_update(said("new", client="tm-momentum-1a-7-e99")))
     assert report.reservation_id == "r-momentum-1a-7"
 
 
@@ -129,7 +129,7 @@ def test_fills_missed_before_it_was_known_are_booked(way: str) -> None:
     """It was placed in our time: all that it filled is ours to book, and until that is there, it is in doubt."""
     orders = table()
     first = said("partial_fill", 60, 20) if way == "stream" else said("partial_fill", 60)
-    effects = orders.on_update(first, NOW) if way == "stream" else orders.on_snapshot(Snapshot(NOW, (first,), ()), NOW)
+    effects = orders.on_update(first) if way == "stream" else orders.on_snapshot(Snapshot(NOW, (first,), ()), NOW)
     assert [order.short for order in orders.doubtful()] == [True]
     activities = (said("partial_fill", 40, 40, ""), said("partial_fill", 60, 20, ""))
     effects += orders.on_snapshot(Snapshot(NOW, (said("partial_fill", 60),), activities), NOW)
@@ -151,7 +151,7 @@ def test_nothing_is_booked_before_the_first_contact() -> None:
     """The account is looked at then, with all that was filled until then in it."""
     orders = table()
     orders.first_contact_ns = 0
-    assert orders.on_update(said("partial_fill", 60, 20), NOW) == []
+    assert orders.on_update(said("partial_fill", 60, 20)) == []
     assert orders.open_orders() == []
 
 
@@ -182,7 +182,7 @@ def test_fill_of_an_order_that_the_broker_does_not_show_is_booked() -> None:
     orders.on_snapshot(Snapshot(NOW, (), (fill,)), NOW)
     effects = orders.on_snapshot(Snapshot(NOW, (), (fill,), ("b-1",)), NOW)
     assert Fill in [type(body) for body in bodies(effects)]
-    later = orders.on_update(said("fill", 100, 40), NOW)
+    later = orders.on_update(said("fill", 100, 40))
     assert [type(body) for body in bodies(later)] == [Fill, OrderClosed]
     assert {report.reservation_id for report in reports(later)} == {"o-b-1"}
 
@@ -196,11 +196,11 @@ def test_order_given_up_and_yet_there_lives_and_ends_once_more() -> None:
     orders.on_decision(CLIENT, wish.approval, NOW)
     orders.on_submitted(SubmitUnanswered(CLIENT, "timeout"), NOW)
     orders.on_snapshot(Snapshot(NOW, (), (), (CLIENT,)), NOW, {CLIENT})
-    effects = orders.on_update(said("new", client=CLIENT), NOW)
+    effects = orders.on_update(said("new", client=CLIENT))
     assert [type(body) for body in bodies(effects)] == [OrderWorking]
     assert [type(effect) for effect in effects if isinstance(effect, Cancel)] == [Cancel]
-    effects = orders.on_update(said("partial_fill", 40, 40, CLIENT), NOW)
-    effects += orders.on_update(said("canceled", 40, client=CLIENT), NOW)
+    effects = orders.on_update(said("partial_fill", 40, 40, CLIENT))
+    effects += orders.on_update(said("canceled", 40, client=CLIENT))
     assert [(type(r.body), r.reservation_id) for r in reports(effects)] == [(Fill, "r-s-1"), (OrderClosed, "r-s-1")]
     assert orders.open_orders() == []
 
@@ -208,12 +208,12 @@ def test_order_given_up_and_yet_there_lives_and_ends_once_more() -> None:
 def test_more_than_was_ordered_is_booked_and_told() -> None:
     """Each time that it is more."""
     orders = table()
-    orders.on_update(said("new"), NOW)
-    effects = orders.on_update(said("fill", 130, 130), NOW)
+    orders.on_update(said("new"))
+    effects = orders.on_update(said("fill", 130, 130))
     assert [type(body) for body in bodies(effects)] == [Fill, OrderClosed]
     assert notices(effects) == ["over-fill"]
-    assert notices(orders.on_update(said("fill", 140, 10), NOW)) == ["over-fill"]
-    assert notices(orders.on_update(said("fill", 140), NOW)) == []
+    assert notices(orders.on_update(said("fill", 140, 10))) == ["over-fill"]
+    assert notices(orders.on_update(said("fill", 140))) == []
 
 
 def test_symbol_that_is_held_takes_no_order() -> None:
@@ -229,7 +229,7 @@ def test_symbol_that_is_held_takes_no_order() -> None:
 def test_a_life_that_begins_tells_what_is_used() -> None:
     """By open orders, and by reports that are not acknowledged; on a line of its own."""
     orders = table()
-    orders.on_update(said("new"), NOW)
+    orders.on_update(said("new"))
     (report,) = reports(orders.started(["r-1", "", "r-1"]))
     assert report.body == EngineStarted(3, ("o-b-1", "r-1"))
     assert (report.body.symbol, report.symbol_sequence, report.outbox_epoch) == ("", 1, 7)

@@ -106,7 +106,7 @@ class Game:
         self.table.blocked, self.table.first_contact_ns = "", 1
         for order in self.disk_orders.values():
             if not order.closed:
-                self.table.restore(order, self._keys(order), self.desk.now_ns)
+                self.table.restore(order, self._keys(order))
         for report in self.disk_reports:
             self.table.restore_sequence(report.body.symbol, report.symbol_sequence)
         unacked = [r.reservation_id for r in self.disk_reports if _place(r) not in self.acked]
@@ -267,14 +267,14 @@ class Game:
 
     def _hear(self, update: OrderUpdate) -> None:
         self._recall(update)
-        self._do(self.table.on_update(update, self.desk.now_ns))
+        self._do(self.table.on_update(update))
 
     def _recall(self, update: OrderUpdate) -> None:
         """An order that is on disk only comes back; where it is in the turn under way, it is there already."""
         client = update.order_id.removeprefix("b-")
         if not self.table.knows(client, update.order_id) and client in self.disk_orders:
             order = self.disk_orders[client]
-            self.table.restore(order, self._keys(order), self.desk.now_ns)
+            self.table.restore(order, self._keys(order))
 
     def _keys(self, order: Order) -> list[str]:
         fills = [report.body for report in self.disk_reports if isinstance(report.body, Fill)]

@@ -129,7 +129,7 @@ class BrokerDesk:
 
     def _on_update(self, update: OrderUpdate) -> None:
         self._recall(update)
-        effects = self._table.on_update(update, self._now_ns())
+        effects = self._table.on_update(update)
         if any(isinstance(effect, Notice) for effect in effects):
             self._sync.suspect(self._monotonic_ns())
         self._do(effects)
@@ -139,6 +139,8 @@ class BrokerDesk:
         if client in self._posted:
             trace_id, posted_ns = self._posted.pop(client)
             self._telling.posted(client, trace_id, self._monotonic_ns() - posted_ns, self._now_ns())
+        if isinstance(event, SubmitAnswered):
+            self._recall(event.update)
         self._do(self._table.on_submitted(event, self._now_ns()))
 
     def _on_trouble(self, event: StreamState | SnapshotFailed | UpdateUnreadable) -> None:
@@ -162,11 +164,15 @@ class BrokerDesk:
             self._broker.reconcile(self._since_ns(), self._table.to_look_up())
 
     def _since_ns(self) -> int:
-        """Since when the broker is asked, by its own clock: never before it was first asked."""
+        """Since when the broker is asked, by its own clock: never before it was first asked.
+
+        Since the last agreement, or since the oldest order in doubt was made: of one that merely rests all was heard,
+        and it is looked up by its name.
+        """
         contact_ns = self._table.first_contact_ns
         if not contact_ns:
             return 0
-        created = [order.created_ns for order in self._table.open_orders() if order.order_id]
+        created = [order.created_ns for order in self._table.doubtful() if order.order_id]
         return max(1, contact_ns - _US, min([self._synced_ns, *created]) - _MARGIN_NS)
 
     def _look_for_doubt(self) -> None:
@@ -218,12 +224,12 @@ class BrokerDesk:
 
     def _recall(self, update: OrderUpdate) -> None:
         """Brings an order back into memory that is on disk only: closed before a restart, or long ago."""
-        recall(self._table, self._outbox, update.client_order_id, update.order_id, self._now_ns())
+        recall(self._table, self._outbox, update.client_order_id, update.order_id)
 
 
-def recall(table: OrderTable, outbox: Outbox, client: str, order_id: str, now_ns: int) -> None:
+def recall(table: OrderTable, outbox: Outbox, client: str, order_id: str) -> None:
     """Brings an order back into the table that is on disk only."""
     if not table.knows(client, order_id):
         found = outbox.find(order_id, client)
         if found is not None:
-            table.restore(*found, now_ns)
+            table.restore(*found)

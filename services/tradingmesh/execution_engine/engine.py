@@ -30,6 +30,7 @@ from tradingmesh.core.orders.effects import (
 from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.execution_engine.broker_desk import BrokerDesk, recall
 from tradingmesh.execution_engine.delivery import Delivery
+from tradingmesh.execution_engine.ledger_desk import LedgerDesk
 from tradingmesh.execution_engine.risk_desk import RiskDesk
 from tradingmesh.execution_engine.telling import Telling
 from tradingmesh.execution_engine.trading_state import TradingStateDesk
@@ -67,15 +68,16 @@ class ExecutionEngine:
         self._restore()
         self._telling = Telling(context, self._table)
         self._desk = BrokerDesk(context, broker, outbox, self._table, self._telling, self._do)
-        self._risk = RiskDesk(context, self._on_decision)
-        self._trading = TradingStateDesk(context, self._table, self._do)
+        ledger = LedgerDesk(outbox, self._table, self._do)
+        self._risk = RiskDesk(context, ledger, self._on_decision)
+        self._trading = TradingStateDesk(context, self._table, ledger, self._do)
         self._delivery = Delivery(context, outbox)
         self._orders = context.sockets.pull(Channel.ORDERS)
         self._begin()
 
     def _restore(self) -> None:
         for order, keys in self._outbox.open_orders():
-            self._table.restore(order, keys, self._now_ns())
+            self._table.restore(order, keys)
         for symbol, last in self._outbox.sequences().items():
             self._table.restore_sequence(symbol, last)
 
@@ -120,7 +122,7 @@ class ExecutionEngine:
         self._telling.signals.inc()
         client = self._table.client_of(approved.signal.signal_id)
         if self._outbox.has_recent(client):
-            recall(self._table, self._outbox, client, "", self._now_ns())
+            recall(self._table, self._outbox, client, "")
         trace_id = header.trace_id.hex() if header.trace_id != NO_TRACE else ""
         origin = Origin(trace_id, header.flags, header.timestamp_ns)
         self._do(self._table.on_signal(approved, origin, self._now_ns()))
@@ -196,6 +198,7 @@ class ExecutionEngine:
             self._disk_problem = str(error)
             return
         self._disk_problem = ""
+        self._table.forget(self._now_ns())
         for parcel in parcels:
             self._delivery.add(parcel)
             if parcel.aside is not None:

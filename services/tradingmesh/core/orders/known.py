@@ -41,16 +41,16 @@ class KnownOrders:
         """The keys of the fills that were booked for it: to be added to."""
         return self._booked.setdefault(order.client_order_id, set())
 
-    def restore(self, order: Order, fill_keys: Iterable[str], now_ns: int) -> None:
+    def restore(self, order: Order, fill_keys: Iterable[str]) -> None:
         """Takes an order back from disk."""
         self._booked[order.client_order_id] = set(fill_keys)
-        self.put(order, now_ns)
+        self.put(order)
 
     def name(self, order: Order, order_id: str) -> None:
         """The broker's id of an order, before the order itself is said to have one: activities know it by this only."""
         self._client_ids[order_id] = order.client_order_id
 
-    def put(self, order: Order, now_ns: int) -> None:
+    def put(self, order: Order) -> None:
         """Takes the order as it is now."""
         client = order.client_order_id
         self._orders[client] = order
@@ -59,13 +59,16 @@ class KnownOrders:
         if order.closed:
             self._open.pop(client, None)
             self._closed[client] = None
-            self._forget(now_ns)
         else:
             self._closed.pop(client, None)
             self._open[client] = None
 
-    def _forget(self, now_ns: int) -> None:
-        """Drops the oldest closed orders; while its signal is valid one stays, to know a duplicate by."""
+    def forget(self, now_ns: int) -> None:
+        """Drops the oldest closed orders; while its signal is valid one stays, to know a duplicate by.
+
+        Not by itself: a snapshot may have more orders than are kept, and each must be known until it was looked at, and
+        until the disk has what became of it.
+        """
         while len(self._closed) > CLOSED_KEPT:
             client = next(iter(self._closed))
             order = self._orders[client]

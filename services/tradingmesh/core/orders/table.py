@@ -104,9 +104,13 @@ class OrderTable:
         """Whether an order is in memory, by the broker's id or else by its client order id."""
         return self._known.get(client, order_id) is not None
 
-    def restore(self, order: Order, fill_keys: Iterable[str], now_ns: int) -> None:
+    def restore(self, order: Order, fill_keys: Iterable[str]) -> None:
         """Takes an order back from disk, with the keys of the fills that were booked for it."""
-        self._known.restore(order, fill_keys, now_ns)
+        self._known.restore(order, fill_keys)
+
+    def forget(self, now_ns: int) -> None:
+        """Lets the oldest closed orders go from memory. Only where all is on disk that was to be saved."""
+        self._known.forget(now_ns)
 
     def restore_sequence(self, symbol: str, last: int) -> None:
         """The last sequence number that the symbol's reports used."""
@@ -117,6 +121,10 @@ class OrderTable:
         held = {order.reservation_id for order in self.open_orders()} | set(used)
         body = EngineStarted(self._writer.epoch, tuple(sorted(held - {""})))
         return [Send(self._report(body, "", ""))]
+
+    def standing(self) -> list[Effect]:
+        """Every order that may still fill, for a ledger that may not know of it."""
+        return [effect for order in self.open_orders() for effect in self._send(order, working_of(order))]
 
     def opened(self, positions: Iterable[Held]) -> list[Effect]:
         """What the account has at the first contact, for the ledger to take over."""
@@ -162,7 +170,7 @@ class OrderTable:
             return self._refuse(approved, request_id, origin, reason, now_ns)
         order = order_of(approved.signal, request_id, approved.approval.reservation_id, now_ns, origin.trace_id)
         self._posting.add(request_id)
-        self._known.put(order, now_ns)
+        self._known.put(order)
         return [Save(order), Submit(order, origin)]
 
     def _obstacle(self, approved: ApprovedSignal, now_ns: int) -> str:
@@ -195,7 +203,7 @@ class OrderTable:
             timestamp_ns=now_ns,
             reason=reason,
         )
-        return self._apply(order, update, now_ns)
+        return self._apply(order, update)
 
     # What the broker says
 
@@ -203,7 +211,7 @@ class OrderTable:
         """A submission came to its end, one way or the other."""
         if isinstance(answer, SubmitAnswered):
             self._posting.discard(answer.update.client_order_id)
-            return self.on_update(answer.update, now_ns)
+            return self.on_update(answer.update)
         self._posting.discard(answer.client_order_id)
         if isinstance(answer, SubmitUnanswered):
             return [Notice("submit-unanswered", f"order {answer.client_order_id}: {answer.reason}")]
@@ -213,7 +221,7 @@ class OrderTable:
             return [Notice("contradiction", f"order {answer.client_order_id} is {status}, refused: {answer.reason}")]
         return self._rejected(order, answer.reason, now_ns)
 
-    def on_update(self, update: OrderUpdate, now_ns: int) -> list[Effect]:
+    def on_update(self, update: OrderUpdate) -> list[Effect]:
         """The broker said something of an order, on its stream or when asked.
 
         Before the first contact it changes nothing: it is in the account that we shall find, or asked for after it.
@@ -222,13 +230,13 @@ class OrderTable:
             return []
         order = self._known.of(update)
         if order is not None:
-            return self._unknown_event(update) + self._apply(order, update, now_ns)
+            return self._unknown_event(update) + self._apply(order, update)
         if not update.client_order_id and update.order_id not in self._nowhere:
             self.unnamed.add(update.order_id)
             return [Notice("unnamed", f"order {update.order_id} on {update.symbol}: a fill, and nothing else yet")]
         first = update.execution.quantity if update.execution is not None else ZERO
         order = adopted(update, self._filled_before(update, EXACT.subtract(update.cumulative_quantity, first)))
-        return [*self._adopt(order), *self._unknown_event(update), *self._apply(order, update, now_ns, tell=True)]
+        return [*self._adopt(order), *self._unknown_event(update), *self._apply(order, update, tell=True)]
 
     def on_snapshot(self, snapshot: Snapshot, now_ns: int, settled: Collection[str] = ()) -> list[Effect]:
         """What the broker says when asked for everything: missed fills are booked, missed ends noticed.
@@ -246,10 +254,10 @@ class OrderTable:
                 own = [fill for fill in fills if fill.order_id == update.order_id]
                 before = [EXACT.subtract(f.cumulative_quantity, f.execution.quantity) for f in own if f.execution]
                 order = adopted(update, self._filled_before(update, min(before, default=update.cumulative_quantity)))
-                effects += [*self._adopt(order), *self._apply(order, update, now_ns, tell=True)]
+                effects += [*self._adopt(order), *self._apply(order, update, tell=True)]
             self._known.name(order, update.order_id)
         for update in (*fills, *snapshot.orders):
-            effects += self.on_update(update, now_ns)
+            effects += self.on_update(update)
         for client in snapshot.missing:
             effects += self._on_missing(client, now_ns, settled)
         return effects
@@ -282,7 +290,7 @@ class OrderTable:
             return [Notice("order-missing", f"order {client} is {order.status} here; the broker does not know it")]
         return self._rejected(order, "the broker never got it", now_ns) if client in settled else []
 
-    def _apply(self, order: Order, update: OrderUpdate, now_ns: int, *, tell: bool = False) -> list[Effect]:
+    def _apply(self, order: Order, update: OrderUpdate, *, tell: bool = False) -> list[Effect]:
         """The order after the update. With `tell` the ledger is told what may fill, as it is when that changes."""
         revived = order.status is OrderStatus.REJECTED and not order.order_id and bool(update.order_id)
         before = _reopened(order) if revived else order
@@ -302,7 +310,7 @@ class OrderTable:
             effects += self._send(after, closed_of(after, update))
         elif not after.closed and (tell or revived or _figures(after) != _figures(before)):
             effects += self._send(after, working_of(after))
-        self._known.put(after, now_ns)
+        self._known.put(after)
         if after != order:
             effects.append(Save(after))
         return effects + _oddities(before, after, revived=revived) + tell_of(before, after, update)
