@@ -81,7 +81,7 @@ _OPERATOR: dict[str, Schema] = {
     "otlpEndpoint": {"type": "string", "pattern": "^$|^https?://[^\\s/:]+(:[0-9]+)?(/\\S*)?$"},
     "lease": _closed(name={**_OBJECT_NAME, "minLength": 1}, durationSeconds={**_SECONDS, "minimum": 5}),
     "networkPolicy": _closed(enabled=_FLAG, apiServerPorts=_list_of(_PORT)),
-    "monitoring": _closed(podMonitor=_FLAG, interval=_INTERVAL, labels=_TEXTS),
+    "monitoring": _closed(podMonitor=_FLAG, rules=_FLAG, interval=_INTERVAL, labels=_TEXTS),
 }
 
 
