@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback, scraping the processes that it is told of."""
+"""A real Prometheus on loopback, scraping what it is told of: processes of this machine, or pods of a cluster."""
 
 import os
 from collections.abc import Iterable
@@ -13,22 +13,43 @@ from tradingmesh.cli.up_ports import counted_from
 SCRAPE_EVERY_S = 0.5
 
 
-class Prometheus:
-    """Scrapes these admin ports, as one job, and evaluates the rules of a file. `folder` is its own."""
+def local(ports: Iterable[int]) -> dict[str, Any]:
+    """A scrape config of processes of this machine, by their admin ports."""
+    targets = [f"{HOST}:{port}" for port in ports]
+    return {"job_name": "tradingmesh", "static_configs": [{"targets": targets}]}
 
-    def __init__(self, folder: Path, ports: Iterable[int], rules: Path | None = None) -> None:
-        ports = list(ports)
+
+def by_file(targets: Path) -> dict[str, Any]:
+    """A scrape config of what a file says, now and later: Debian's Prometheus cannot ask Kubernetes itself."""
+    return {"job_name": "pods", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}
+
+
+def pod_targets(pods: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What such a file says of running pods (`kubectl get pods -o json`), by their own annotations `prometheus.io/...`."""
+    found = []
+    for pod in pods:
+        about, status = pod["metadata"], pod["status"]
+        told = about.get("annotations", {})
+        if told.get("prometheus.io/scrape") == "true" and status.get("phase") == "Running" and "podIP" in status:
+            labels = {"namespace": about["namespace"], "pod": about["name"]}
+            labels["__metrics_path__"] = told.get("prometheus.io/path", "/metrics")
+            found.append({"targets": [f"{status['podIP']}:{told['prometheus.io/port']}"], "labels": labels})
+    return found
+
+
+class Prometheus:
+    """Scrapes what a scrape config names, and evaluates the rules of a file. `folder` is its own."""
+
+    def __init__(self, folder: Path, scrape: dict[str, Any], rules: Path | None = None) -> None:
         folder.mkdir()
         every = f"{round(SCRAPE_EVERY_S * 1_000)}ms"
         config = {
             "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
             "rule_files": [str(rules.absolute())] if rules is not None else [],
-            "scrape_configs": [
-                {"job_name": "tradingmesh", "static_configs": [{"targets": [f"{HOST}:{port}" for port in ports]}]}
-            ],
+            "scrape_configs": [scrape],
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-        port = next(counted_from(0, ports))
+        port = next(counted_from(0))
         command = [
             there(lambda: of_the_system("prometheus")),
             f"--config.file={folder / 'prometheus.yml'}",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.observability.program import wait
-from tests.observability.prometheus import Prometheus
+from tests.observability.prometheus import Prometheus, local
 from tests.observability.rules import shortened, write_rules
 from tests.observability.trading import TradingMesh
 from tradingmesh.contract import Component
@@ -53,7 +53,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     try:
         mesh.begin()
         rules = write_rules(folder / "rules.yaml", *shortened(FACTOR, TradingMeshFeedStale="> 60:> 2"))
-        prometheus = Prometheus(folder / "prometheus", mesh.admin_ports(), rules)
+        prometheus = Prometheus(folder / "prometheus", local(mesh.admin_ports()), rules)
         try:
             wait(lambda: prometheus.scraped() == len(mesh.admin_ports()), "every process scraped")
             yield Watched(mesh, prometheus)

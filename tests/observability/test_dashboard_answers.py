@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.observability.program import wait
-from tests.observability.prometheus import Prometheus
+from tests.observability.prometheus import Prometheus, local
 from tests.observability.trading import SYSTEM, TradingMesh
 from tradingmesh.contract import Component
 from tradingmesh.telemetry.dashboard import PANELS
@@ -24,7 +24,7 @@ def traded(mesh: TradingMesh) -> TradingMesh:
 @pytest.fixture
 def prometheus(traded: TradingMesh, tmp_path: Path) -> Iterator[Prometheus]:
     """It has scraped each process a few times."""
-    made = Prometheus(tmp_path / "prometheus", traded.admin_ports())
+    made = Prometheus(tmp_path / "prometheus", local(traded.admin_ports()))
     scraped = count()
     wait(lambda: made.scraped() == len(traded.admin_ports()) and next(scraped) > 25, "all scraped")
     yield made
