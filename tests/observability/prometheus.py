@@ -25,7 +25,7 @@ def by_file(targets: Path) -> dict[str, Any]:
 
 
 def pod_targets(pods: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What such a file says of running pods (`kubectl get pods -o json`), by their own annotations `prometheus.io/...`."""
+    """What such a file says of the running ones of `kubectl get pods -o json`, by their `prometheus.io` annotations."""
     found = []
     for pod in pods:
         about, status = pod["metadata"], pod["status"]
