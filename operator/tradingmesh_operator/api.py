@@ -69,7 +69,8 @@ class Api:
     async def apply(self, kind: Kind, manifest: Manifest, *, subresource: str = "", force: bool = False) -> Manifest:
         """Server-side apply. Unforced, fields of another manager are a refusal with status 409."""
         metadata = manifest["metadata"]
-        query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
+        # Nobody would read a warning; an unknown field is refused all the same, for apply needs to know its owner.
+        query = {"fieldManager": MANAGER, "force": "true" if force else "false", "fieldValidation": "Ignore"}
         path = self.path(kind, metadata["namespace"], metadata["name"], subresource)
         return await self._object("PATCH", path, query=query, body=manifest, content_type=_APPLY)
 

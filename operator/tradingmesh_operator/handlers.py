@@ -9,6 +9,7 @@ from typing import Any
 import kopf
 
 from tradingmesh_operator.controller import Controller
+from tradingmesh_operator.kept import NoDifference, no_progress
 from tradingmesh_operator.login import expiring_login
 from tradingmesh_operator.objects import CHILD_KINDS, INSTANCE, PART_OF, PODS, SYSTEMS, Key, Kind
 
@@ -65,6 +66,8 @@ def configured(*, stalled_after_s: float, everywhere: bool) -> kopf.OperatorSett
     """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = NoDifference()
+    settings.persistence.progress_storage = no_progress()
     settings.watching.server_timeout = 240
     settings.watching.client_timeout = 270
     settings.watching.connect_timeout = 10

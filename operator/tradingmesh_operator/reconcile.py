@@ -71,7 +71,7 @@ def _found(child: Manifest, observed: Observed) -> Found:
     if live is None:
         return child, None, ()
     if child["kind"] in WORKLOADS and child["metadata"]["name"] in observed.autoscaled:
-        child["spec"]["replicas"] = live["spec"].get("replicas", 1)
+        child = {**child, "spec": {**child["spec"], "replicas": live["spec"].get("replicas", 1)}}
     wrong = tuple(differences(child, live))
     return child, live, () if wrong == observed.accepted.get(name) else wrong
 

@@ -1,7 +1,5 @@
 """What makes a rendered manifest a child of its TradingSystem: labels, owner, and a hash of what was asked for."""
 
-from copy import deepcopy
-
 from tradingmesh_operator.objects import (
     APPLIED_HASH,
     INSTANCE,
@@ -15,15 +13,17 @@ from tradingmesh_operator.objects import (
 
 
 def stamped(manifest: Manifest, system: Manifest) -> Manifest:
-    """The manifest as it is applied."""
-    child = deepcopy(manifest)
-    metadata = child["metadata"]
-    metadata["namespace"] = system["metadata"]["namespace"]
-    labels = metadata.setdefault("labels", {})
-    labels |= {INSTANCE: system["metadata"]["name"], PART_OF: "tradingmesh", MANAGED_BY: MANAGER}
-    metadata["ownerReferences"] = [owner(system)]
-    metadata.setdefault("annotations", {})[APPLIED_HASH] = digest(child)
-    return child
+    """The manifest as it is applied; the one that was rendered stays as it is."""
+    own = {INSTANCE: system["metadata"]["name"], PART_OF: "tradingmesh", MANAGED_BY: MANAGER}
+    metadata = {
+        **manifest["metadata"],
+        "namespace": system["metadata"]["namespace"],
+        "labels": {**manifest["metadata"].get("labels", {}), **own},
+        "ownerReferences": [owner(system)],
+    }
+    asked = digest({**manifest, "metadata": metadata})
+    metadata["annotations"] = {**manifest["metadata"].get("annotations", {}), APPLIED_HASH: asked}
+    return {**manifest, "metadata": metadata}
 
 
 def owner(system: Manifest) -> Manifest:

@@ -21,6 +21,7 @@ from tests.charts.rendering import (
     workloads,
 )
 from tests.cluster.api_server import ApiServer
+from tests.cluster.waiting import until
 from tradingmesh.contract import Component
 
 EVERYTHING: Object = {
@@ -127,8 +128,13 @@ def test_installing_and_upgrading_keeps_the_token(api_server: ApiServer, namespa
     config = api_server.kubectl("get", "configmap", "my-system", "-n", namespace, "-o", "json").stdout
     assert "trading: Halted" in json.loads(config)["data"]["system.yaml"]
     helm("uninstall", "my", *where, kubeconfig=api_server.kubeconfig)
-    left = api_server.kubectl("get", "all,configmaps,secrets,networkpolicies,pdb", "-n", namespace, "-o", "name").stdout
-    assert left.split() in ([], ["configmap/kube-root-ca.crt"])
+    # Where controllers run, pods go after their owners.
+    until(lambda: not _left(api_server, namespace), "nothing left", 60)
+
+
+def _left(server: ApiServer, namespace: str) -> set[str]:
+    told = server.kubectl("get", "all,configmaps,secrets,networkpolicies,pdb", "-n", namespace, "-o", "name").stdout
+    return set(told.split()) - {"configmap/kube-root-ca.crt"}
 
 
 def token_of(server: ApiServer, namespace: str) -> str:

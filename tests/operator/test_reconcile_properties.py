@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.operator.specs import changes
 from tests.operator.wanted import Children, carried_out, decide, desired, made, ready, system
-from tradingmesh_operator.actions import Apply, Delete, Plan
-from tradingmesh_operator.objects import Manifest, Reference, reference
+from tradingmesh_operator.actions import Apply, Delete, Plan, SetFinalizer
+from tradingmesh_operator.objects import FINALIZER, Manifest, Reference, reference
 from tradingmesh_operator.observed import Observed
 
 RISK = Reference("apps/v1", "StatefulSet", "demo-risk-manager")
@@ -40,9 +40,17 @@ def _rest(of: Manifest, children: Children) -> tuple[list[Plan], Children]:
     plans: list[Plan] = []
     while (plan := decide(of, Observed(children=children))).actions or plan.held:
         plans.append(plan)
+        of = _held_as(of, plan)
         assert len(plans) <= _STEPS_MAX, [_written(one) for one in plans]
         children = ready(carried_out(plan, children))
     return plans, children
+
+
+def _held_as(of: Manifest, plan: Plan) -> Manifest:
+    """The system with its finalizer as the plan has it."""
+    asked = [action.held for action in plan.actions if isinstance(action, SetFinalizer)]
+    finalizers = [FINALIZER] if asked[-1:] == [True] else []
+    return {**of, "metadata": {**of["metadata"], "finalizers": finalizers}} if asked else of
 
 
 @given(SPECS)
@@ -53,7 +61,7 @@ def test_any_spec_comes_to_rest_after_one_plan(drawn: dict[str, Any]) -> None:
     plans, children = _rest(of, {})
     assert len(plans) == 1
     assert sorted(_written(plans[0])) == sorted(children)
-    again = decide(of, Observed(children=children))
+    again = decide(_held_as(of, plans[0]), Observed(children=children))
     assert (again.actions, again.events, again.held, again.problems) == ((), (), (), ())
 
 
