@@ -12,12 +12,13 @@ from tradingmesh.adapters.outbox_sqlite import Outbox
 from tradingmesh.adapters.zmq_messages import Sender
 from tradingmesh.adapters.zmq_trading_state import TradingStatePublisher
 from tradingmesh.contract import Channel, Component, TradingState
-from tradingmesh.core.checks import Approved, ApprovedSignal
+from tradingmesh.core.checks import Approved, ApprovedSignal, Check
 from tradingmesh.core.fills import OrderClosed
 from tradingmesh.core.orders.effects import CancelFailed, SubmitAnswered
 from tradingmesh.core.orders.record import OrderUpdate
 from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.signal import Side, Signal
+from tradingmesh.core.standing import OrderWorking
 from tradingmesh.core.trading_status import TradingStatus, Withdraw
 from tradingmesh.execution_engine.engine import ExecutionEngine
 from tradingmesh.runtime.component import Context
@@ -188,3 +189,28 @@ def test_a_state_that_is_not_repeated_refuses_nothing(mesh: Mesh, monkeypatch: p
     mesh.run_until(lambda: not mesh.engine.status()["trading_state"]["refused"])
     mesh.signal(1)
     assert mesh.request().reservation_id == "r-1"
+
+
+def test_a_new_life_of_the_risk_manager_is_told_what_works(mesh: Mesh) -> None:
+    """It may have lost the reservations of what it approved; until it has taken them no approval of it counts."""
+    mesh.submitted(1)
+    again = TradingStatePublisher(mesh.state._socket, "risk", 8, mesh.context.clock.now_ns)
+    again.tell(_status())
+
+    def heard() -> bool:
+        again.repeat()
+        return mesh.reports_wait
+
+    mesh.run_until(heard)
+    told = mesh.report()
+    assert isinstance(told.body, OrderWorking)
+    assert (told.reservation_id, told.body.open_quantity) == ("r-1", Decimal(100))
+    mesh.signal(2)
+    request = mesh.request()
+    assert (request.symbol_acked, request.acked) == (told.symbol_sequence, told.symbol_sequence)
+    mesh.answer(request)  # by the life that was told nothing
+    refused = mesh.report()
+    while not isinstance(refused.body, OrderClosed):
+        refused = mesh.report()
+    assert (refused.reservation_id, refused.body.reason.split(":")[0]) == ("r-2", Check.JOURNAL)
+    assert len(mesh.broker.submitted) == 1

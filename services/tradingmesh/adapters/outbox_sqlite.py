@@ -99,6 +99,8 @@ class Outbox:
         rows = self._db.execute("SELECT symbol, last, acked FROM sequences").fetchall()
         self._lasts: dict[str, int] = {symbol: last for symbol, last, _ in rows}
         self._acked: dict[str, AckedLine] = {symbol: AckedLine(acked) for symbol, _, acked in rows}
+        self.acked_count = sum(acked for _, _, acked in rows)
+        """How many reports are acknowledged, over all symbols."""
         self._older: set[str] = set()
         self._recent = self._saved_since(now_ns - RECENT_NS)
         self.set_number("writer_epoch", self.writer.epoch)
@@ -137,8 +139,15 @@ class Outbox:
         line = self._acked.get(symbol)
         if line is None:
             line = self._acked[symbol] = AckedLine()
+        before = line.last
         if line.ack(sequence):
+            self.acked_count += line.last - before
             self._moved.add(symbol)
+
+    def acked_of(self, symbol: str) -> int:
+        """All reports of a symbol up to this number are acknowledged."""
+        line = self._acked.get(symbol)
+        return line.last if line is not None else 0
 
     def hold(self, amounts: Mapping[str, Decimal]) -> None:
         """Keeps what the account should hold of these."""
@@ -187,7 +196,7 @@ class Outbox:
 
     def acked_reports(self, symbol: str, first: int, count: int) -> list[Parcel]:
         """Reports of a symbol from that number on, as far as they are acknowledged. Raises `JournalError`."""
-        last = min(first + count - 1, self._acked_of(symbol))
+        last = min(first + count - 1, self.acked_of(symbol))
         try:
             return [self._parcel(row) for row in self._db.execute(_SOME, (symbol, first, last))]
         except sqlite3.Error as error:
@@ -235,7 +244,7 @@ class Outbox:
 
     def _write(self) -> None:
         db = self._db
-        counts = [(symbol, self._lasts.get(symbol, 0), self._acked_of(symbol)) for symbol in self._moved]
+        counts = [(symbol, self._lasts.get(symbol, 0), self.acked_of(symbol)) for symbol in self._moved]
         db.execute("BEGIN IMMEDIATE")
         try:
             db.executemany(_SAVE, self._saves.values())
@@ -248,10 +257,6 @@ class Outbox:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
             raise
-
-    def _acked_of(self, symbol: str) -> int:
-        line = self._acked.get(symbol)
-        return line.last if line is not None else 0
 
     def _parcel(self, row: tuple[str, int, bytes, int, str | None]) -> Parcel:
         symbol, number, body, checksum, aside = row

@@ -53,13 +53,17 @@ class TradingStatePublisher:
 
 
 class TradingStateSubscriber:
-    """Hears the state. `status` is the last one heard, None before any; `known` is it only while it is fresh."""
+    """Hears the state. `status` is the last one heard, None before any; `known` is it only while it is fresh.
+
+    `epoch` is the life of the risk manager that told it.
+    """
 
     def __init__(self, socket: zmq.Socket[bytes], monotonic_ns: Callable[[], int], metrics: Metrics) -> None:
         self._socket = socket
         self._monotonic_ns = monotonic_ns
         self._heard_ns = monotonic_ns()
         self.status: TradingStatus | None = None
+        self.epoch = 0
         self.heard = metrics.counter("messages_received", channel=Channel.TRADING_STATE)
         self._malformed = metrics.counter("messages_malformed", channel=Channel.TRADING_STATE)
         metrics.gauge("trading_state_age_seconds", lambda: self.age_ns / 1e9)
@@ -82,9 +86,10 @@ class TradingStateSubscriber:
             except zmq.Again:
                 return
             try:
-                self.status = read(TRADING_STATUS, frames)[1]
+                header, status = read(TRADING_STATUS, frames)
             except WireError:
                 self._malformed.inc()
                 continue
+            self.epoch, self.status = header.epoch, status
             self._heard_ns = self._monotonic_ns()
             self.heard.inc()

@@ -10,6 +10,7 @@ from tradingmesh.core.checks import Check, Decision, Refused
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.orders.asks import RiskAsks
 from tradingmesh.core.orders.effects import Ask
+from tradingmesh.execution_engine.ledger_desk import LedgerDesk
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import NO_TRACE
 from tradingmesh.wire.messages import RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
@@ -17,13 +18,17 @@ from tradingmesh.wire.messages import RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE
 LOOK_EVERY_S = 0.02
 _NS_PER_MS = 1_000_000
 OnDecision = Callable[[str, Decision], None]
+_NOT_YET = Refused(
+    Check.JOURNAL, f"{Check.JOURNAL}: the risk manager began anew, and is told first what works at the broker"
+)
 
 
 class RiskDesk:
     """`on_decision(request_id, decision)` is called exactly once for each request."""
 
-    def __init__(self, context: Context, on_decision: OnDecision) -> None:
+    def __init__(self, context: Context, ledger: LedgerDesk, on_decision: OnDecision) -> None:
         self._context = context
+        self._ledger = ledger
         self._monotonic_ns = context.clock.monotonic_ns
         self._on_decision = on_decision
         self._timeout_ms = context.spec.endpoints.risk_check.timeout_ms
@@ -52,7 +57,9 @@ class RiskDesk:
             return
         trace_id = bytes.fromhex(ask.origin.trace_id) if ask.origin.trace_id else NO_TRACE
         now_ns = self._context.clock.now_ns()
-        frames = self._sender.frames(ask.request, now_ns, trace_id=trace_id, flags=ask.origin.flags)
+        frames = self._sender.frames(
+            self._ledger.stamped(ask.request), now_ns, trace_id=trace_id, flags=ask.origin.flags
+        )
         self._sent_ns = self._monotonic_ns()
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
@@ -66,7 +73,7 @@ class RiskDesk:
         except zmq.Again:  # what came was the answer to a request that was given up
             return
         try:
-            response = read(RISK_CHECK_RESPONSE, frames)[1]
+            header, response = read(RISK_CHECK_RESPONSE, frames)
         except WireError as error:
             self._malformed.inc()
             self._context.log.warning("risk answer dropped", error=str(error))
@@ -75,7 +82,8 @@ class RiskDesk:
             self._late.inc()
             return
         self._round_trip.observe_ns(self._monotonic_ns() - self._sent_ns)
-        self._on_decision(response.request_id, response.result)
+        told = self._ledger.hear(header.epoch)
+        self._on_decision(response.request_id, _NOT_YET if told else response.result)
         self._send_next()
 
     def _give_up_late(self) -> None:

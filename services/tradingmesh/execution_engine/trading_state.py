@@ -13,6 +13,7 @@ from tradingmesh.contract import Channel
 from tradingmesh.core.orders.effects import Cancel, Effect
 from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.core.orders.withdrawals import Withdrawals
+from tradingmesh.execution_engine.ledger_desk import LedgerDesk
 from tradingmesh.runtime.component import Context
 
 LOOK_EVERY_S = 0.1
@@ -21,8 +22,11 @@ LOOK_EVERY_S = 0.1
 class TradingStateDesk:
     """`do(effects)` has the cancels carried out; `table.withdrawn` is kept true."""
 
-    def __init__(self, context: Context, table: OrderTable, do: Callable[[list[Effect]], None]) -> None:
+    def __init__(
+        self, context: Context, table: OrderTable, ledger: LedgerDesk, do: Callable[[list[Effect]], None]
+    ) -> None:
         self._table = table
+        self._ledger = ledger
         self._do = do
         self._log = context.log
         self._monotonic_ns = context.clock.monotonic_ns
@@ -45,6 +49,8 @@ class TradingStateDesk:
 
     def _hear(self) -> None:
         self._state.drain()
+        if self._state.status is not None:
+            self._ledger.hear(self._state.epoch)
         self._look()
 
     def _look(self) -> None:

@@ -34,7 +34,7 @@ class ExecutionPeers:
         self.risk = risk.rep(Channel.RISK_CHECK)
         self._wait = wait
         self._signals = Sender(APPROVED_SIGNAL, "generator", 5)
-        self._answers = Sender(RISK_CHECK_RESPONSE, "risk", 5)
+        self._answers = Sender(RISK_CHECK_RESPONSE, "risk", 7)
         self._acks = Sender(REPORT_ACKS, "processor", 5)
         self._pulled: deque[Report] = deque()
         self.starts: list[EngineStarted] = []
