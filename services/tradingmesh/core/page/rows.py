@@ -77,14 +77,15 @@ def milliseconds(timestamp_ns: int) -> int:
 
 
 def amount(value: Decimal | None) -> str:
-    """The amount as text, exact; nothing for None."""
+    """The amount as text, exact; nothing for None, a question mark for what is no amount."""
     if value is None:
         return ""
-    if not value.is_finite() or value.adjusted() > _DIGITS_MAX or len(value.as_tuple().digits) > 2 * _DIGITS_MAX:
+    if not value.is_finite():
         return UNKNOWN
-    if value.adjusted() < -_DIGITS_MAX and value:
-        return UNKNOWN
-    return plain(value) if value else "0"
+    if not value:
+        return "0"
+    is_short = abs(value.adjusted()) <= _DIGITS_MAX and len(value.as_tuple().digits) <= 2 * _DIGITS_MAX
+    return plain(value) if is_short else UNKNOWN
 
 
 def short(text: str) -> str:
