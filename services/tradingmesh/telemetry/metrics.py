@@ -56,7 +56,7 @@ class Metrics(Collector):
         found = self._counters.get(name, {}).get(key)
         if found is None:
             self._check(name, Type.COUNTER, key)
-            found = self._counters.setdefault(name, {})[key] = Counter()
+            found = self._counters.setdefault(name, {}).setdefault(key, Counter())
         return found
 
     def counted(self, name: str, read: Read, **labels: str) -> None:
