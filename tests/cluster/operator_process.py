@@ -20,6 +20,7 @@ class OperatorProcess:
     def __init__(
         self, server: ApiServer, charts: Path, log: Path, *, kubeconfig: Path | None = None, **told: str
     ) -> None:
+        self.server = server
         self._port = next(counted_from(0))
         self.log = log
         settings = {

@@ -1,16 +1,13 @@
 """Spans of a look at a system."""
 
 import asyncio
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.operator.otlp_receiver import OtlpReceiver
 from tradingmesh_operator.errors import UnreachableError
 from tradingmesh_operator.objects import Key
 from tradingmesh_operator.traces import Traces, otlp
@@ -68,40 +65,16 @@ async def test_without_an_endpoint_nothing_is_recorded() -> None:
     await traces.close()
 
 
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, list[tuple[str, ExportTraceServiceRequest]]]]:
-    """An OTLP receiver on loopback: its URL, and what it was sent."""
-    sent: list[tuple[str, ExportTraceServiceRequest]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            sent.append((self.path, ExportTraceServiceRequest.FromString(body)))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", sent
-    server.shutdown()
-    server.server_close()
-
-
-async def test_spans_arrive_where_they_are_sent(
-    receiver: tuple[str, list[tuple[str, ExportTraceServiceRequest]]],
-) -> None:
+async def test_spans_arrive_where_they_are_sent() -> None:
     """By OTLP over HTTP, with the names of the service and of the pod; at the latest when the operator ends."""
-    url, sent = receiver
-    traces = otlp(url + "/", "op-1")
-    with traces.look(KEY), traces.part("render"):
-        pass
-    await traces.close()
-    [(path, request)] = sent
+    with OtlpReceiver() as receiver:
+        traces = otlp(receiver.url + "/", "op-1")
+        with traces.look(KEY), traces.part("render"):
+            pass
+        await traces.close()
+    [(path, request)] = receiver.requests
     assert path == "/v1/traces"
     [resource] = request.resource_spans
     told = {one.key: one.value.string_value for one in resource.resource.attributes}
     assert (told["service.name"], told["service.instance.id"]) == ("tradingmesh-operator", "op-1")
-    assert [span.name for scope in resource.scope_spans for span in scope.spans] == ["render", "reconcile"]
+    assert [span.name for span in receiver.spans] == ["render", "reconcile"]
