@@ -68,6 +68,24 @@ def test_set_aside_again_is_told_alike_and_kept_once(desk: RiskDesk) -> None:
     assert again.take_records() == []
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_the_last_report_of_a_quiet_line_stays_known(desk: RiskDesk, *, ends: bool) -> None:
+    """It is shown again every ten seconds, however many reports the other symbols had since; after a restart too."""
+    signal = desk.signal("q", BUY, "1", "KO")
+    last = desk.closed(signal) if ends else desk.filled(signal, "1", "10")
+    desk.apply(last)
+    for number in range(FILL_IDS_MAX):
+        desk.core.state.reports.remember_fill(f"later-{number}", "o")
+    snapshot = desk.core.state.snapshot()
+    restored = RiskDesk().core
+    restored.restore([], snapshot)
+    for core in (desk.core, restored):
+        (again,) = core.apply(last, desk.now_ns)
+        assert isinstance(again, ReportApplied)
+        assert again.duplicate
+        assert core.state.reports.kept_count == 0
+
+
 def test_another_fill_in_a_taken_place_is_no_repetition(desk: RiskDesk) -> None:
     """As from an outbox that was restored from a backup: it is not booked, and nobody is told that it was."""
     booked = desk.filled(desk.signal("s", BUY, "10"), "10", "100")

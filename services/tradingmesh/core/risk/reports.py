@@ -3,11 +3,12 @@
 import hashlib
 from collections import Counter
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from tradingmesh.core.errors import InputError
-from tradingmesh.core.fills import BookedReport, Fill, Report
+from tradingmesh.core.fills import Body, BookedReport, Fill, Report
 from tradingmesh.core.money import plain
 from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.ledger import Ledger, cash_impact, taken_over
@@ -40,7 +41,10 @@ def identity_of(handed: Handed) -> str:
     """What a report is known by, wherever it stands: the execution's id, or else a digest of what it says."""
     if isinstance(handed, PoisonReport):
         return _digest(handed.raw)
-    body = handed.report.body
+    return _known_by(handed.report.body)
+
+
+def _known_by(body: Body) -> str:
     return body.fill_id if isinstance(body, Fill) else _digest(_encode(body))
 
 
@@ -121,10 +125,20 @@ def _check_commission(commission: Decimal) -> None:
         raise InputError(f"commission {commission} has more than {COMMISSION_DECIMALS} decimals")
 
 
+class Taken(NamedTuple):
+    """The last report that was taken of a line: its number, and what it is known by."""
+
+    number: int
+    identity: str
+
+
+_NOTHING = Taken(0, "")
+
+
 class ReportsSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The durable part of `ReportSequences`, what is forgotten in time with the oldest first."""
 
-    taken: list[tuple[Line, int]]
+    taken: list[tuple[Line, Taken]]
     kept: list[tuple[Place, str, str]]
     known: dict[str, str]
     fills_booked: int
@@ -136,11 +150,12 @@ class ReportSequences:
 
     Waiting reports are bounded and not journaled: one that finds no room, or is lost by a restart, was not
     acknowledged, so it is sent again. The last 100,000 reports are known by their identities, fills by their orders
-    too: a second guard, should one come twice, or another one in its place.
+    too: a second guard, should one come twice, or another one in its place. So is the last of each line, however long
+    ago it came: while a line is quiet, that one is shown again and again.
     """
 
     def __init__(self) -> None:
-        self._taken: dict[Line, int] = {}
+        self._taken: dict[Line, Taken] = {}
         self._taken_of: Counter[int] = Counter()
         self._waiting: dict[Line, dict[int, Handed]] = {}
         self._kept: dict[tuple[Place, str], str] = {}
@@ -159,8 +174,8 @@ class ReportSequences:
     def load(self, snapshot: ReportsSnapshot) -> None:
         """Takes what a snapshot has, in place of all."""
         self._taken = dict(snapshot.taken)
-        for (outbox_epoch, _), number in snapshot.taken:
-            self._taken_of[outbox_epoch] += number
+        for (outbox_epoch, _), last in snapshot.taken:
+            self._taken_of[outbox_epoch] += last.number
         self._kept = {(place, identity): reason for place, identity, reason in snapshot.kept}
         self._known = dict(snapshot.known)
         self.fills_booked = snapshot.fills_booked
@@ -168,7 +183,7 @@ class ReportSequences:
 
     def next_of(self, line: Line) -> int:
         """The sequence number that the line expects."""
-        return self._taken.get(line, 0) + 1
+        return self._taken.get(line, _NOTHING).number + 1
 
     def taken_of(self, outbox_epoch: int) -> int:
         """How many reports of an outbox were taken, over all its lines."""
@@ -210,7 +225,10 @@ class ReportSequences:
 
     def took(self, handed: Handed) -> bool:
         """Whether this very report took effect, as far as is known."""
-        return isinstance(handed, BookedReport) and identity_of(handed) in self._known
+        if not isinstance(handed, BookedReport):
+            return False
+        place, identity = place_of(handed), identity_of(handed)
+        return identity in self._known or self._taken.get(place[:2]) == (place.symbol_sequence, identity)
 
     def clash(self, fill: Fill) -> str:
         """Why the fill cannot be booked, where its id was booked for another order; otherwise empty."""
@@ -222,16 +240,17 @@ class ReportSequences:
     def advance(self, report: Report) -> None:
         """The report takes its place."""
         body = report.body
-        self._take((report.outbox_epoch, body.symbol), report.symbol_sequence)
+        identity = _known_by(body)
+        self._take((report.outbox_epoch, body.symbol), Taken(report.symbol_sequence, identity))
         if not isinstance(body, Fill):
-            self._remember(_digest(_encode(body)), "")
+            self._remember(identity, "")
 
     def keep(self, handed: Handed, reason: str) -> None:
         """The report is set aside. It takes its place, unless another one has it."""
         place = place_of(handed)
         line = place[:2]
         if place.symbol_sequence == self.next_of(line):
-            self._take(line, place.symbol_sequence)
+            self._take(line, Taken(place.symbol_sequence, identity_of(handed)))
         self.kept_count += 1
         self._kept[place, identity_of(handed)] = reason
         if len(self._kept) > KEPT_MAX:
@@ -242,8 +261,8 @@ class ReportSequences:
         self.fills_booked += 1
         self._remember(fill_id, order_id)
 
-    def _take(self, line: Line, number: int) -> None:
-        self._taken[line] = number
+    def _take(self, line: Line, last: Taken) -> None:
+        self._taken[line] = last
         self._taken_of[line[0]] += 1
 
     def _remember(self, identity: str, order_id: str) -> None:
