@@ -1,7 +1,6 @@
 """A real Jaeger on loopback: OTLP over HTTP in, its query API out. It keeps its traces in memory."""
 
 import os
-from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,16 +34,18 @@ class Seen(NamedTuple):
 
 
 class Jaeger:
-    """All of Jaeger in one process. `folder` is its own."""
+    """All of Jaeger in one process. `folder` is its own; it takes spans at the address `listen`."""
 
-    def __init__(self, folder: Path, taken: Collection[int] = ()) -> None:
+    def __init__(self, folder: Path, listen: str = HOST) -> None:
         folder.mkdir()
-        ports = list(islice(counted_from(0, taken), 2 + len(_OTHERS) + len(_AGENT)))
+        self._listen = listen
+        ports = list(islice(counted_from(0), 2 + len(_OTHERS) + len(_AGENT)))
         query, self.otlp_port, *others = ports
-        told = {"query.http-server.host-port": query, "collector.otlp.http.host-port": self.otlp_port}
+        told = {"query.http-server.host-port": query}
         told |= {f"{name}.host-port": others.pop() for name in _OTHERS}
         told |= {f"processor.{name}.server-host-port": others.pop() for name in _AGENT}
         flags = [f"--{name}={HOST}:{port}" for name, port in told.items()]
+        flags.append(f"--collector.otlp.http.host-port={listen}:{self.otlp_port}")
         command = [there(lambda: build("jaeger")), *flags, f"--memory.max-traces={TRACES_MAX}"]
         environment = {**os.environ, "SPAN_STORAGE_TYPE": "memory"}
         self._program = Program(command, query, folder / "log", environment)
@@ -53,7 +54,7 @@ class Jaeger:
     @property
     def endpoint(self) -> str:
         """Where spans are sent to."""
-        return f"http://{HOST}:{self.otlp_port}"
+        return f"http://{self._listen}:{self.otlp_port}"
 
     def services(self) -> set[str]:
         """Whose spans have arrived."""
