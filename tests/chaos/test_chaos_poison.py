@@ -8,6 +8,7 @@ import pytest
 from tradingmesh.adapters.journals import Place as JournalPlace
 from tradingmesh.cli.up_audit import audit
 from tradingmesh.cli.up_evidence import JOURNAL, broker_account, read_account
+from tradingmesh.execution_engine.lane import WINDOW
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 POISONED = 20
@@ -48,14 +49,21 @@ def test_an_unreadable_fill_is_set_aside_and_the_others_go_on(mesh: Any) -> None
     assert (found.lost, found.doubled) in ((1, 0), (0, 0))  # it may have been the end of an order
 
 
-def test_a_lost_ledger_comes_back_from_the_outbox(mesh: Any) -> None:
-    """The risk manager's disk is gone: it asks for all that it had acknowledged, also where nothing new happens."""
+@pytest.mark.parametrize("unacknowledged", [0, WINDOW + 200], ids=["alone", "with a backlog"])
+def test_a_lost_ledger_comes_back_from_the_outbox(mesh: Any, unacknowledged: int) -> None:
+    """The risk manager's disk is gone: it asks for all that it had acknowledged, also where nothing new happens.
+
+    And also where more has happened meanwhile than may be outstanding: nothing of that can be taken before the rest.
+    """
     mesh.prelude["execution-engine"] = "from tradingmesh.execution_engine import delivery; delivery.LAST_AGAIN_S = 1.0"
     mesh.start("alpaca-simulator", "risk-manager", "execution-engine", "fill-processor")
     mesh.play()
     mesh.trade(300)
     mesh.settle()
     mesh.kill("risk-manager")
+    if unacknowledged:
+        mesh.trade(unacknowledged)
+        mesh.wait(lambda: mesh.status("execution-engine").get("backlog", 0) >= unacknowledged)
     shutil.rmtree(mesh.data_dir / "risk-manager")
     mesh.start("risk-manager", ready=False)
     mesh.wait(lambda: mesh.booked() >= mesh.executed(), 60)

@@ -18,7 +18,8 @@ from tradingmesh.core.fills import Fill, Report
 from tradingmesh.core.place import Place, ReportsWanted
 from tradingmesh.core.signal import Side
 from tradingmesh.execution_engine import delivery
-from tradingmesh.execution_engine.delivery import COPIES_MAX, STUCK_AFTER, WINDOW, Delivery
+from tradingmesh.execution_engine.delivery import COPIES_MAX, STUCK_AFTER, Delivery
+from tradingmesh.execution_engine.lane import WINDOW
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.messages import POISON_REPORT, REPORT, REPORT_ACKS, REPORTS_WANTED
 
@@ -251,6 +252,56 @@ def test_acknowledged_reports_are_sent_again_when_they_are_wanted(engine: Engine
     assert numbers(processor.taken(1_000)) == [("IBM", [2, 3, 4])]
     engine.ack(processor, *(engine.place(number) for number in (2, 3, 4, 5)))
     assert engine.delivery.backlog == 0
+
+
+def numbers_taken(engine: Engine, processor: Processor, count: int) -> list[int]:
+    """The numbers of so many reports, as they come."""
+    taken: list[int] = []
+    engine.until(
+        lambda: taken.extend(n for _, some in numbers(processor.taken()) for n in some) or len(taken) >= count,  # type: ignore[func-returns-value]
+        engine.context.loop,
+    )
+    return taken
+
+
+def test_what_was_lost_passes_those_that_wait_for_it(engine: Engine) -> None:
+    """A window full of reports that nobody can take before them keeps none of them back, of whatever symbol."""
+    (processor,) = engine.processors(1)
+    engine.put(fill(1), fill(2), fill(1, "BAC"))
+    engine.push()
+    numbers_taken(engine, processor, 3)
+    engine.ack(processor, engine.place(1), engine.place(2), engine.place(1, "BAC"))
+    engine.put(*(fill(number) for number in range(3, WINDOW + 43)))
+    engine.push()
+    numbers_taken(engine, processor, WINDOW)
+    for _ in range(2):  # asked for again while it is on its way, it is not sent twice
+        engine.want(processor, engine.place(1), 2)
+        engine.want(processor, engine.place(1, "BAC"), 1)
+        engine.until(lambda: engine.figure("reports_wanted") == 3, engine.context.loop)
+        engine.push()
+    assert sorted(numbers_taken(engine, processor, 3)) == [1, 1, 2]
+    assert engine.delivery.backlog == WINDOW + 40, "what was acknowledged once is no backlog"
+    engine.ack(processor, engine.place(1), engine.place(2))
+    engine.ack(processor, *(engine.place(number) for number in range(3, WINDOW + 3)))
+    engine.push()
+    assert len(numbers_taken(engine, processor, 40)) == 40
+
+
+def test_what_is_lost_twice_is_sent_from_its_beginning(engine: Engine) -> None:
+    """A ledger put back to before what had come again: those on their way are let go for those it asks for now."""
+    (processor,) = engine.processors(1)
+    engine.put(*(fill(number) for number in range(1, 6)))
+    engine.push()
+    numbers_taken(engine, processor, 5)
+    engine.ack(processor, *(engine.place(number) for number in range(1, 6)))
+    engine.want(processor, engine.place(1), 5)
+    engine.until(lambda: engine.figure("reports_wanted") == 5, engine.context.loop)
+    engine.push()
+    engine.ack(processor, engine.place(1), engine.place(2))
+    engine.want(processor, engine.place(1), 4)
+    engine.until(lambda: engine.figure("reports_wanted") == 9, engine.context.loop)
+    engine.push()
+    assert numbers_taken(engine, processor, 9) == [1, 2, 3, 4, 5, 1, 2, 3, 4]
 
 
 def test_a_damaged_report_is_not_sent_again(engine: Engine) -> None:

@@ -181,7 +181,7 @@ def never_sent_again() -> Any:
     def patient(made: Callable[..., None]) -> Callable[..., None]:
         def init(self: Delivery, *arguments: Any) -> None:
             made(self, *arguments)
-            self._redeliver_ns = 10**18
+            self._unacked._redeliver_ns = 10**18
 
         return init
 

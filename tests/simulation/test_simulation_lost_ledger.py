@@ -40,6 +40,7 @@ def lose(world: World, part_kept: float) -> None:
         del disk.entries[int(len(disk.entries) * part_kept) :]
         disk.synced = min(disk.synced, len(disk.entries))
     world.watch._picture = None
+    world.watch.journal_lost = True
     world.watch._forgiven |= world.watch._approved
     world.time.after(BACK_WITHIN_NS, world.watch._forgiven.clear)
 

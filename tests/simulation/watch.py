@@ -58,6 +58,7 @@ class Watch:
         self._synced_in = -1
         self._picture: dict[str, Any] | None = None
         self.halted = False
+        self.journal_lost = False
         self.position_limit = 0
         self.set_back_ns = 0
 
@@ -142,7 +143,19 @@ class Watch:
             differing = {name: (self._picture[name], now[name]) for name in now if now[name] != self._picture[name]}
             self._world.violation("the risk manager came back another", repr(differing))
         self._picture = None
+        self._check_acknowledged(process.service._core.state)
         self.check_covered()
+
+    def _check_acknowledged(self, state: RiskState) -> None:
+        """What the execution engine need not send again is on the risk manager's disk."""
+        engine = self._world.processes["execution-engine"].service
+        if engine is None or self.journal_lost:
+            return
+        for symbol, line in engine._outbox._acked.items():
+            expected = state.reports.next_of((engine._outbox.epoch, symbol))
+            if expected <= line.last:
+                figures = f"{symbol}: {line.last} acknowledged, {expected} expected next"
+                self._world.violation("acknowledged before it was on disk", figures)
 
     def forget(self, process: "Process") -> None:
         """A process lost its power, and with it something that it had decided: approvals wait for no disk (0050)."""

@@ -4,27 +4,24 @@ A PUSH socket promises nothing (what is queued for a killed peer is lost), so th
 It gives each message to the next of its peers, in turn, and does not know one that hangs from one that works. So what
 is pushed again is pushed once for every peer: so many in a row reach each of them, and who works makes it take effect.
 
-At most `WINDOW` reports are outstanding; the others wait their turn, so that a slow consumer is not sent everything
-twice. Reports of one symbol that follow each other travel together.
+What a risk manager has lost and asks for again goes by a lane of its own, ahead of the others and with its own window:
+those that wait for it may fill theirs.
 """
-
-from collections import deque
-from itertools import islice
 
 import zmq
 
 from tradingmesh.adapters.outbox_sqlite import Outbox, Parcel
 from tradingmesh.adapters.zmq_messages import read
-from tradingmesh.adapters.zmq_reports import BATCH_MAX, BatchSender
+from tradingmesh.adapters.zmq_reports import BatchSender
 from tradingmesh.contract import Channel
 from tradingmesh.core.errors import JournalError, WireError
 from tradingmesh.core.events import ComponentError
 from tradingmesh.core.place import Place, PoisonReport, ReportsWanted
+from tradingmesh.execution_engine.lane import Lane
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import NO_TRACE, decode_header
 from tradingmesh.wire.messages import POISON_REPORT, REPORT, REPORT_ACKS, REPORTS_WANTED
 
-WINDOW = 1_000
 TURN_MAX = 1_000
 COPIES_MAX = 8
 """So many copies of a report are pushed at once; the next time the turn begins with another peer."""
@@ -35,28 +32,15 @@ STUCK_AFTER = 20
 _NS_PER_MS = 1_000_000
 
 
-class _Sent:
-    """A parcel that is outstanding: when it was pushed first, when it is to be pushed again, how often it was."""
-
-    __slots__ = ("due_ns", "first_ns", "parcel", "times")
-
-    def __init__(self, parcel: Parcel, now_ns: int) -> None:
-        self.parcel = parcel
-        self.first_ns = now_ns
-        self.due_ns = 0
-        self.times = 0
-
-
 class Delivery:
     """Every report that is not acknowledged, either outstanding or waiting. Times are of a monotonic clock."""
 
     def __init__(self, context: Context, outbox: Outbox) -> None:
         self._context = context
         self._outbox = outbox
-        self._redeliver_ns = context.spec.endpoints.fills.redeliver_after_ms * _NS_PER_MS
-        self._waiting: dict[str, deque[Parcel]] = {}
-        self._waiting_count = 0
-        self._outstanding: dict[Place, _Sent] = {}
+        redeliver_ns = context.spec.endpoints.fills.redeliver_after_ms * _NS_PER_MS
+        self._lost = Lane(redeliver_ns)
+        self._unacked = Lane(redeliver_ns)
         self._stuck: set[Place] = set()
         self._fills = context.sockets.push(Channel.FILLS)
         self._acks = context.sockets.pull(Channel.FILL_ACKS)
@@ -84,7 +68,7 @@ class Delivery:
     @property
     def backlog(self) -> int:
         """How many reports are not acknowledged."""
-        return self._waiting_count + len(self._outstanding)
+        return self._unacked.count
 
     @property
     def stuck(self) -> int:
@@ -93,67 +77,30 @@ class Delivery:
 
     def add(self, parcel: Parcel) -> None:
         """Takes a report that is on disk."""
-        self._waiting.setdefault(parcel.place.symbol, deque()).append(parcel)
-        self._waiting_count += 1
+        self._unacked.add(parcel)
 
     def push(self, now_ns: int) -> None:
-        """Pushes what is overdue, then what waits, as far as the socket and the window take it."""
-        overdue = bool(self._outstanding) and next(iter(self._outstanding.values())).due_ns <= now_ns
-        if not (overdue or self._waiting) or not self._fills.poll(0, zmq.POLLOUT):
-            return
-        if overdue:
-            self._push_again(now_ns)
-        while self._waiting:
-            room = min(BATCH_MAX, WINDOW - len(self._outstanding))
-            if room < 1 or not self._push_next(room, now_ns):
-                return
+        """Pushes what was lost, then what is overdue, then what waits, as far as the socket and the windows take it."""
+        for lane in (self._lost, self._unacked):
+            if lane.to_push(now_ns) and self._fills.poll(0, zmq.POLLOUT):
+                self._push_again(lane, now_ns)
+                self._push_next(lane, now_ns)
 
-    def _push_again(self, now_ns: int) -> None:
+    def _push_again(self, lane: Lane, now_ns: int) -> None:
         copies = 0
-        while batch := self._overdue(now_ns):
+        while batch := lane.overdue(now_ns):
             copies = copies or min(COPIES_MAX, max(1, self._context.sockets.peer_count(Channel.FILLS)))
             if not self._send([sent.parcel for sent in batch], copies):
                 return
             self.redelivered.inc(len(batch))
+            lane.pushed_again(batch, now_ns)
             for sent in batch:
-                self._await(sent, now_ns)
                 if sent.times == STUCK_AFTER + 1:
                     self._stick(sent.parcel.place)
 
-    def _overdue(self, now_ns: int) -> list[_Sent]:
-        """The reports that are due first, as many as can travel together: they stand in the order of being due."""
-        batch: list[_Sent] = []
-        for sent in islice(self._outstanding.values(), BATCH_MAX):
-            if sent.due_ns > now_ns or (batch and not _follows(batch[-1].parcel, sent.parcel)):
-                break
-            batch.append(sent)
-        return batch
-
-    def _push_next(self, room: int, now_ns: int) -> bool:
-        """Pushes the next of the symbol whose turn it is."""
-        symbol, queue = next(iter(self._waiting.items()))
-        batch: list[Parcel] = []
-        for parcel in islice(queue, room):
-            if batch and not _follows(batch[-1], parcel):
-                break
-            batch.append(parcel)
-        if not self._send(batch, 1):
-            return False
-        for parcel in batch:
-            queue.popleft()
-            self._await(_Sent(parcel, now_ns), now_ns)
-        self._waiting_count -= len(batch)
-        del self._waiting[symbol]
-        if queue:
-            self._waiting[symbol] = queue
-        return True
-
-    def _await(self, sent: _Sent, now_ns: int) -> None:
-        sent.times += 1
-        sent.due_ns = now_ns + self._redeliver_ns
-        place = sent.parcel.place
-        self._outstanding.pop(place, None)
-        self._outstanding[place] = sent
+    def _push_next(self, lane: Lane, now_ns: int) -> None:
+        while (batch := lane.next()) and self._send(batch, 1):
+            lane.pushed(batch, now_ns)
 
     def _stick(self, place: Place) -> None:
         """An alarm for the first one; while any is stuck, the others are counted only."""
@@ -180,7 +127,7 @@ class Delivery:
                 self._context.log.warning("ack dropped", error=str(error))
 
     def _ack(self, place: Place, now_ns: int) -> None:
-        sent = self._outstanding.pop(place, None)
+        sent = self._unacked.acked(place) or self._lost.acked(place)
         if sent is None:
             self._foreign.inc()
             return
@@ -194,31 +141,33 @@ class Delivery:
 
     def _show_last(self) -> None:
         """Pushes the last report of each quiet symbol: a risk manager that has lost what was before it will ask."""
-        busy = {place.symbol for place in self._outstanding}
+        busy = self._unacked.symbols() | self._lost.symbols()
         for symbol, last in self._outbox.sequences().items():
-            if symbol not in busy and symbol not in self._waiting:
-                self._add_acked(Place(self._outbox.epoch, symbol, last), 1)
+            if symbol not in busy:
+                for parcel in self._read_acked(Place(self._outbox.epoch, symbol, last), 1):
+                    self.add(parcel)
 
     def _send_wanted(self, wanted: ReportsWanted) -> None:
-        """The risk manager has lost what it had acknowledged: it is all still in the outbox."""
-        if wanted.first.outbox_epoch != self._outbox.epoch or wanted.first.symbol in self._waiting:
-            return
-        added = self._add_acked(wanted.first, min(wanted.count, WANTED_MAX))
-        if added:
-            self._wanted.inc(added)
-            self._context.log.warning("sent again what was acknowledged", first=str(wanted.first), reports=added)
+        """The risk manager has lost what it had acknowledged: it is all still in the outbox.
 
-    def _add_acked(self, first: Place, count: int) -> int:
-        """Has acknowledged reports of a symbol wait again, but for those that do so already; returns how many."""
+        It asks for the same until it comes. Where it asks for another, it has lost more: what is on its way is let go.
+        """
+        if wanted.first.outbox_epoch != self._outbox.epoch or self._lost.has(wanted.first):
+            return
+        found = self._read_acked(wanted.first, min(wanted.count, WANTED_MAX))
+        if found:
+            self._lost.drop(wanted.first.symbol)
+            for parcel in found:
+                self._lost.add(parcel)
+            self._wanted.inc(len(found))
+            self._context.log.warning("sent again what was acknowledged", first=str(wanted.first), reports=len(found))
+
+    def _read_acked(self, first: Place, count: int) -> list[Parcel]:
         try:
-            parcels = self._outbox.acked_reports(first.symbol, first.symbol_sequence, count)
+            return self._outbox.acked_reports(first.symbol, first.symbol_sequence, count)
         except JournalError as error:
             self._tell(f"what was acknowledged cannot be sent again: {error}")
-            return 0
-        lost = [parcel for parcel in parcels if parcel.place not in self._outstanding]
-        for parcel in lost:
-            self.add(parcel)
-        return len(lost)
+            return []
 
     def _tell(self, error: str) -> None:
         self._context.log.error("attention", error=error)
@@ -243,10 +192,3 @@ class Delivery:
             return self._sender.frames(POISON_REPORT.kind, first.place, [poison], now_ns)
         trace_id = bytes.fromhex(first.trace_id) if first.trace_id else NO_TRACE
         return self._sender.frames(REPORT.kind, first.place, [parcel.payload for parcel in batch], now_ns, trace_id)
-
-
-def _follows(before: Parcel, parcel: Parcel) -> bool:
-    """Whether the second may travel behind the first."""
-    last, place = before.place, parcel.place
-    same_line = last.symbol == place.symbol and last.symbol_sequence + 1 == place.symbol_sequence
-    return same_line and before.aside is None and parcel.aside is None
