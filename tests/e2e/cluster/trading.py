@@ -88,13 +88,12 @@ class Trading:
         """`kubectl wait`."""
         self.kubectl("wait", f"--for=condition={condition}", f"tsys/{self.name}", f"--timeout={within_s:.0f}s")
 
-    def load(self, side: str = "buy") -> None:
-        """An endless order on each symbol, straight at the broker, as another program of the account's owner gives it.
+    def load(self) -> None:
+        """An order without end on each symbol, straight at the broker, as another program of the owner's gives it.
 
         Its limit is far beyond the market, and a quote displays few shares: each quote is a fill.
         """
-        limit = {"buy": "2000", "sell": "0.01"}[side]
-        common = {"side": side, "qty": "50000000", "type": "limit", "time_in_force": "day", "limit_price": limit}
+        common = {"side": "buy", "qty": "50000000", "type": "limit", "time_in_force": "day", "limit_price": "2000"}
         self._ask_broker([["POST", "/v2/orders", {**common, "symbol": symbol}] for symbol in self.spec["symbols"]])
 
     def unload(self) -> None:
