@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.risk_manager_mesh import Mesh
+from tradingmesh.contract import TradingState
 from tradingmesh.core.checks import Approved, Check, Refused, Stage
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import ReportApplied
@@ -83,3 +84,21 @@ def test_a_full_disk_stops_approvals_and_answers_until_there_is_room(
 
 def _full() -> None:
     raise JournalError("no space left")
+
+
+def test_no_snapshot_holds_what_no_record_tells(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a record cannot be written down the process ends; its last drain must not keep the state all the same."""
+    mesh.hand_in(0, mesh.desk.filled(mesh.signal("s1"), "10", "100", ours=False))
+    mesh.answers(0, 1)
+    before = list(mesh.service._journal.entries())
+
+    def unwritable(record: object) -> bytes:
+        raise OverflowError(record)
+
+    with monkeypatch.context() as fault:
+        fault.setattr("tradingmesh.risk_manager.recorder.encode", unwritable)
+        mesh.service._core.set_switch(TradingState.HALTED)
+        with pytest.raises(OverflowError):
+            mesh.service._recorder.write()
+    mesh.service.drain()
+    assert list(mesh.service._journal.entries()) == before

@@ -85,6 +85,7 @@ class RiskManager:
         state = self._core.state
         metrics.gauge("reservations", lambda: len(state.reservations))
         metrics.counted("clock_steps", lambda: self._core.clock_steps)
+        metrics.counted("ticks_refused", lambda: self._core.ticks_refused)
         metrics.gauge("breaker_state", self._breaker_level)
         for name in ("cash", "equity", "realised", "unrealised", "day_profit", "gross_notional"):
             metrics.gauge(f"ledger_{name}_dollars", partial(self._figure, name))

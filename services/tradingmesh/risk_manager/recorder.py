@@ -39,6 +39,7 @@ class Recorder:
         self._snapshot_at, self._position = recovered
         self._unwritten: list[RiskRecord] = []
         self._retry_ns = 0
+        self._broken = False
         self._events = context.events
         self._instance = context.settings.instance
         self._monotonic_ns = context.clock.monotonic_ns
@@ -55,9 +56,9 @@ class Recorder:
 
     def write(self) -> bool:
         """Writes what was decided so far; whether that is done: then it may be told."""
-        for record in self._core.take_records():
-            self._position = self._journal.append(encode(record))
-            self._unwritten.append(record)
+        if self._broken:
+            return False
+        self._take_records()
         if not self._unwritten and not self.problem:
             return True
         if self.problem and self._monotonic_ns() < self._retry_ns:
@@ -76,8 +77,8 @@ class Recorder:
 
     def snapshot(self) -> bool:
         """Writes a snapshot, unless nothing came after the last one. To be called when all records are written."""
-        if self._position == self._snapshot_at:
-            return True
+        if self._position == self._snapshot_at or self._broken:
+            return not self._broken
         picture = encode_snapshot(self._core.state.snapshot())
         self._position = self._snapshot_at = self._journal.append(picture, Kind.SNAPSHOT)
         self._snapshots.inc()
@@ -92,6 +93,14 @@ class Recorder:
         except JournalError as error:  # nothing is lost: the journal grows, until this can be done again
             self._uncompacted.inc()
             self._log.warning("the journal grows", reason=str(error))
+
+    def _take_records(self) -> None:
+        """Where one cannot be written down, nothing is kept or told from then on: all that follows rests on it."""
+        self._broken = True
+        for record in self._core.take_records():
+            self._position = self._journal.append(encode(record))
+            self._unwritten.append(record)
+        self._broken = False
 
     def _sync(self) -> None:
         if self._unwritten and all(isinstance(record, _FLUSHED) for record in self._unwritten):

@@ -92,7 +92,7 @@ _MARKET_DATA = (
         ("channel", "symbol"),
     ),
     Family("stream_messages_waiting", _GAUGE, "Messages of Alpaca's stream, not published yet.", (_FEED,)),
-    Family("ticks_refused", _COUNTER, "Market data messages that do not fit, left out.", (_FEED,)),
+    Family("ticks_refused", _COUNTER, "Market data messages that do not fit, left out.", (_FEED, _RISK)),
     Family("stream_connections", _COUNTER, "Connections to a stream of Alpaca's made.", _CONNECTED, ("stream",)),
     Family("stream_failures", _COUNTER, "Connections to it not made, or lost.", _CONNECTED, ("stream",)),
     Family("stream_errors", _COUNTER, "Errors that the stream's server told.", (_FEED,), ("code",)),

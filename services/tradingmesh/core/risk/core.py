@@ -40,7 +40,7 @@ from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS, expiry_ns, res
 from tradingmesh.core.risk.snapshot import RiskSnapshot
 from tradingmesh.core.risk.state import RiskState
 from tradingmesh.core.risk.symbol_book import SymbolBook
-from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
+from tradingmesh.core.risk.units import PRICE_MAX, PRICE_MAX_E4, QUANTITY_MAX, e9
 from tradingmesh.core.signal import OrderType, Signal
 from tradingmesh.core.standing import OpeningPosition
 
@@ -72,10 +72,14 @@ class RiskCore:
         self._lapses = Lapses()
         self._closing = ClosingOrders(self.state, self._decide)
         self._marked_ns = 0
+        self.ticks_refused = 0
         self._records: list[RiskRecord] = []
 
     def on_quote(self, quote: Quote, received_ns: int) -> None:
-        """Takes a quote, as it is: one with a side missing makes the symbol unquoted."""
+        """Takes a quote, as it is: one with a side missing makes the symbol unquoted. One at no price is left out."""
+        if quote.ask_e4 > PRICE_MAX_E4 or quote.bid_e4 > PRICE_MAX_E4:
+            self.ticks_refused += 1
+            return
         time_ns = quote.timestamp_ns
         if time_ns > self._tick_ns:
             self._take_time(time_ns)
@@ -90,7 +94,10 @@ class RiskCore:
             self.state.stale.add(book)
 
     def on_trade(self, trade: Trade, received_ns: int) -> None:  # noqa: ARG002 - a trade's age is never asked for
-        """Takes a trade: the mark of symbols that nobody quotes."""
+        """Takes a trade: the mark of symbols that nobody quotes. One at no price is left out."""
+        if trade.price_e4 > PRICE_MAX_E4:
+            self.ticks_refused += 1
+            return
         if trade.timestamp_ns > self._tick_ns:
             self._take_time(trade.timestamp_ns)
         book = self.state.books.get(trade.symbol)

@@ -8,6 +8,8 @@ from tradingmesh.core.money import EXACT, plain
 E9 = 10**9
 QUANTITY_MAX = Decimal(10**12)
 PRICE_MAX = Decimal(10**9)
+PRICE_MAX_E4 = 10**13
+"""The same in a quote. Times 1e9 it has 60 bits, and a record's integers have 64."""
 
 
 def scaled(value: Decimal, decimals: int) -> int:
