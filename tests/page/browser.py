@@ -16,6 +16,7 @@ from tradingmesh.cli.up_ports import counted_from
 HOST = "127.0.0.1"
 WAIT_S = 30.0
 LOOK_EVERY_S = 0.1
+LOOK_AROUND_EVERY_S = 1.0
 ANSWER_S = 60.0
 FLAGS = (
     "--headless",
@@ -40,6 +41,7 @@ class Browser:
             self._driver = subprocess.Popen(["chromedriver", f"--port={self._port}"], stdout=log, stderr=log)
         self._http = requests.Session()
         self._strangers: set[str] = set()
+        self._look_around_at_s = 0.0
         try:
             self.wait(self._is_ready, "chromedriver to answer")
             options = {"args": [*FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1440,1000"]}
@@ -95,7 +97,8 @@ class Browser:
         began_s = time.monotonic()
         while not condition():
             assert time.monotonic() - began_s < within_s, f"not within {within_s:g} s: {what}"
-            self._look_around()
+            if time.monotonic() >= self._look_around_at_s:
+                self._look_around()
             time.sleep(LOOK_EVERY_S)
         return time.monotonic() - began_s
 
@@ -109,6 +112,7 @@ class Browser:
             self._driver.wait()
 
     def _look_around(self) -> None:
+        self._look_around_at_s = time.monotonic() + LOOK_AROUND_EVERY_S
         driver = psutil.Process(self._driver.pid)
         for process in [driver, *driver.children(recursive=True)]:
             try:

@@ -46,7 +46,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory, run: TradingRun) -> Iterat
     """A browser that has the page open, of a mesh that has begun to trade."""
     made = Browser(tmp_path_factory.mktemp("browser") / "chromium")
     try:
-        made.wait(run.trades, "the mesh to trade", within_s=60.0)
+        made.wait(run.trades, "the mesh to trade", within_s=150.0)
         made.open(run.url)
         yield made
     finally:

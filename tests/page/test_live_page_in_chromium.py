@@ -14,7 +14,7 @@ import pytest
 from tests.page.browser import Browser
 from tests.page.trading_run import COLLECTOR, TradingRun
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 HALTED_WITHIN_S = 2.0
 Account = tuple[Decimal, dict[str, Decimal]]

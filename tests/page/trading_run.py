@@ -101,7 +101,7 @@ class TradingRun:
 def _manifest(folder: Path) -> Path:
     """The demo's, slower: its tape lasts for minutes."""
     system = yaml.safe_load((ROOT / "manifests" / "demo.yaml").read_text())
-    system["spec"]["broker"]["simulator"] |= {"speed": 6, "duration": "20m"}
+    system["spec"]["broker"]["simulator"] |= {"speed": 5, "duration": "40m"}
     system["spec"]["endpoints"]["transport"] = "ipc"
     path = folder / "system.yaml"
     path.write_text(yaml.safe_dump(system))

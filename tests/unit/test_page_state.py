@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.page_told import any_event, beat, canceled, filled, ledger, placed, refused
 from tradingmesh.contract import TradingState
 from tradingmesh.core.events import StageLatency, SystemEvent
-from tradingmesh.core.page.rows import COMPONENTS_MAX, FEED_MAX, FILLS_MAX, ORDERS_MAX, SymbolRow
+from tradingmesh.core.page.curve import POINTS_MAX
+from tradingmesh.core.page.rows import COMPONENTS_MAX, FEED_MAX, FILLS_MAX, ORDERS_MAX, TEXT_MAX, SymbolRow
 from tradingmesh.core.page.sections import SILENT_AFTER_MS, snapshot
 from tradingmesh.core.page.state import Look, PageState, begin, step
 from tradingmesh.core.risk.breaker import BreakerState
@@ -125,6 +126,14 @@ def test_every_table_is_bounded() -> None:
     assert (len(state.orders), len(state.fills), len(state.feed)) == (ORDERS_MAX, FILLS_MAX, FEED_MAX)
     assert len(state.components) == COMPONENTS_MAX
     assert len(msgspec.json.encode(snapshot(state))) < 150_000
+
+
+def test_a_ledger_of_long_words_does_not_fill_the_curve() -> None:
+    """Each look is a point, and a point is short."""
+    state = begin(NS, "simulated")
+    for n in range(2 * POINTS_MAX):
+        state = step(state, ledger("9" * 10_000, n, profit="8" * 10_000))
+    assert len(msgspec.json.encode(snapshot(state)["curve"])) < POINTS_MAX * 3 * TEXT_MAX
 
 
 @pytest.mark.parametrize("cash", ["", "NaN", "<script>", "x" * 300])

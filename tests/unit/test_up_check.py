@@ -1,11 +1,14 @@
 """Bad input of `tradingmesh up` is found before anything starts, and named in one sentence."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from tradingmesh.cli import up
 from tradingmesh.cli.up import Options, check
 from tradingmesh.cli.up_start import subscriptions
+from tradingmesh.contract import PAGE_PORT
 from tradingmesh.core.errors import ConfigError, TradingMeshError
 from tradingmesh.runtime.settings import parse_manifest
 
@@ -43,6 +46,40 @@ def test_good_input_is_a_plan_with_keys_and_a_token(manifest: Path) -> None:
     tokens = {ready.settings.control_token.get_secret_value() for ready in (one, other)}
     assert len(tokens) == 2
     assert all(len(token) > 20 for token in tokens)
+
+
+def test_the_live_page_has_the_port_that_was_set(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It, or none: where somebody else has it, nothing starts, and it is said whose setting it is."""
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        monkeypatch.setenv("TRADINGMESH_PAGE_PORT", str(port))
+        with pytest.raises(ConfigError, match=rf"the live page's port \(TRADINGMESH_PAGE_PORT\): {port} is in use"):
+            check(_options(manifest))
+    assert check(_options(manifest)).settings.page_port == port
+
+
+@pytest.mark.parametrize(("admin_port", "is_usual"), [("9090", True), ("0", False)])
+def test_untold_it_has_the_usual_port_unless_several_run(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch, admin_port: str, *, is_usual: bool
+) -> None:
+    """Who asks for free admin ports runs several, and gets a free one for the page as well."""
+    monkeypatch.setenv("TRADINGMESH_ADMIN_PORT", admin_port)
+    monkeypatch.setattr(up, "check_free", lambda _: None)
+    monkeypatch.setattr(up, "is_free", lambda _: True)
+    assert (check(_options(manifest)).settings.page_port == PAGE_PORT) == is_usual
+
+
+@pytest.mark.parametrize("taken_by", ["somebody else", "a channel"])
+def test_a_usual_port_that_is_taken_is_left_alone(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch, taken_by: str
+) -> None:
+    """Much else listens on 8080: the page goes elsewhere, and `up` says where."""
+    monkeypatch.setenv("TRADINGMESH_ADMIN_PORT", "9090")
+    monkeypatch.setattr(up, "check_free", lambda _: None)
+    monkeypatch.setattr(up, "is_free", lambda _: taken_by == "a channel")
+    if taken_by == "a channel":
+        manifest.write_text(MANIFEST.replace("transport: ipc", "transport: ipc, fills: {port: 8080}"))
+    assert check(_options(manifest)).settings.page_port not in (0, PAGE_PORT)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def _stages(before: dict[str, StageRow], told: tuple[StageLatency, ...], at_ms: 
         return before
     stages = dict(before)
     for one in told:
-        if one.stage in stages or len(stages) < STAGES_MAX:
-            stages[short(one.stage)] = StageRow(one.p50_us, one.p99_us, one.count, at_ms)
+        stage = short(one.stage)
+        if stage in stages or len(stages) < STAGES_MAX:
+            stages[stage] = StageRow(one.p50_us, one.p99_us, one.count, at_ms)
     return stages

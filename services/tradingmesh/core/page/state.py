@@ -25,7 +25,7 @@ from tradingmesh.core.page.curve import Curve, Point, add
 from tradingmesh.core.page.feed import with_event as with_feed
 from tradingmesh.core.page.orders import OrderEvent, with_fill
 from tradingmesh.core.page.orders import with_event as with_order
-from tradingmesh.core.page.rows import FeedRow, FillRow, OrderRow, SymbolRow, milliseconds
+from tradingmesh.core.page.rows import FeedRow, FillRow, OrderRow, SymbolRow, milliseconds, short
 from tradingmesh.core.trading_status import TradingStatus
 
 
@@ -84,7 +84,7 @@ def step(state: PageState, heard: SystemEvent | Look) -> PageState:
 
 def _ledger(state: PageState, told: LedgerTold) -> dict[str, Any]:
     at_ms = milliseconds(told.metadata.timestamp_ns)
-    point = Point(at_ms, told.ledger.day_profit, told.ledger.equity)
+    point = Point(at_ms, short(told.ledger.day_profit), short(told.ledger.equity))
     return {"ledger": told.ledger, "ledger_ms": at_ms, "curve": add(state.curve, point)}
 
 
