@@ -7,6 +7,7 @@ from tradingmesh.core.journal.chain import Entry, Kind
 from tradingmesh.core.market import MarketEvent
 from tradingmesh.core.orders.effects import BrokerEvent
 from tradingmesh.core.orders.record import Order
+from tradingmesh.core.trading_status import TradingStatus
 
 
 class Clock(Protocol):
@@ -91,6 +92,9 @@ class Broker(Protocol):
 
     def hold(self, reason: str) -> None:
         """While there is a reason no order is placed: those that wait are refused. An empty reason ends it."""
+
+    def withdraw(self, status: TradingStatus) -> None:
+        """No order that this status withdraws is placed, until another one is told: those that wait are refused."""
 
     def cancel(self, order: Order) -> None:
         """Asks for a cancel; an order update tells whether it came about."""

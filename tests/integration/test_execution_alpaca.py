@@ -14,7 +14,7 @@ from tradingmesh.adapters.alpaca_gate import ApiGate
 from tradingmesh.adapters.alpaca_trading import AlpacaTrading
 from tradingmesh.adapters.alpaca_trading_broker import PLACING_THREADS, AlpacaAccount, AlpacaBroker
 from tradingmesh.adapters.alpaca_trading_json import order_request
-from tradingmesh.contract import BrokerSpec, RetrySpec
+from tradingmesh.contract import BrokerSpec, RetrySpec, TradingState
 from tradingmesh.core.errors import BrokerError
 from tradingmesh.core.orders.effects import (
     BrokerEvent,
@@ -26,7 +26,9 @@ from tradingmesh.core.orders.effects import (
     SubmitUnanswered,
 )
 from tradingmesh.core.orders.record import Order
+from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.signal import Side
+from tradingmesh.core.trading_status import TradingStatus, Withdraw
 from tradingmesh.ports import ReadyOrder
 from tradingmesh.runtime.component import WallClock
 from tradingmesh.telemetry.metrics import Metrics
@@ -50,7 +52,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ready(client: str = "c-1", *, valid_s: float = 10.0) -> ReadyOrder:
     until_ns = time.time_ns() + int(valid_s * 1e9)
-    order = Order(client, "IBM", Side.BUY, Decimal(100), 1, valid_until_ns=until_ns)
+    order = Order(client, "IBM", Side.BUY, Decimal(100), 1, f"r-{client}", valid_until_ns=until_ns)
     return ReadyOrder(order, order_request(order))
 
 
@@ -231,7 +233,7 @@ def test_order_that_waits_for_a_thread_is_held_back(
         broker.hold("fenced off")
     answers = [heard.get(timeout=10) for _ in orders]
     refused = [answer for answer in answers if isinstance(answer, SubmitRefused)]
-    assert [answer.client_order_id for answer in refused] == [f"c-{n}" for n in range(PLACING_THREADS, len(orders))]
+    assert {answer.client_order_id for answer in refused} == {f"c-{n}" for n in range(PLACING_THREADS, len(orders))}
     assert all("not sent" in answer.reason for answer in refused)
     assert len(alpaca.posts) == PLACING_THREADS
     stream.deliver(StreamState(""))
@@ -244,6 +246,34 @@ def test_order_that_waits_for_a_thread_is_held_back(
     assert isinstance(heard.get(timeout=5), Snapshot)
     broker.submit(ready("c-99"))
     assert isinstance(heard.get(timeout=5), SubmitAnswered)
+
+
+@pytest.mark.parametrize("withdraw", [Withdraw.ALL_BUT, Withdraw.LISTED])
+def test_order_that_waits_is_not_sent_once_it_is_withdrawn(
+    alpaca: AlpacaServer, monkeypatch: pytest.MonkeyPatch, withdraw: Withdraw
+) -> None:
+    """Trading is halted, or reduced, with orders queued: those that would be canceled next do not leave first."""
+    broker, _, heard = connected(alpaca, monkeypatch)
+    alpaca.faults = [(True, -1, {})] * PLACING_THREADS  # each thread is busy with an order that is not answered
+    orders = [ready(f"c-{number}") for number in range(PLACING_THREADS + 4)]
+    for one in orders:
+        broker.submit(one)
+    while len(alpaca.posts) < PLACING_THREADS:
+        time.sleep(0.001)
+    named = ("r-c-5",)
+    broker.withdraw(stopped(withdraw, named))
+    answers = [heard.get(timeout=10) for _ in orders]
+    refused = {answer.client_order_id: answer.reason for answer in answers if isinstance(answer, SubmitRefused)}
+    assert set(refused) == ({"c-4", "c-6", "c-7"} if withdraw is Withdraw.ALL_BUT else {"c-5"})
+    assert set(refused.values()) == {"not sent: withdrawn, trading is Halted and the breaker Closed"}
+    broker.withdraw(stopped(Withdraw.NONE, ()))
+    broker.submit(ready("c-98"))
+    assert isinstance(heard.get(timeout=5), SubmitAnswered)
+
+
+def stopped(withdraw: Withdraw, named: tuple[str, ...]) -> TradingStatus:
+    halted, closed = TradingState.HALTED, BreakerState.CLOSED
+    return TradingStatus(halted, halted, halted, closed, "", 0, False, "", withdraw, named)  # noqa: FBT003 - by position
 
 
 def test_broker_delivers_from_its_threads(alpaca: AlpacaServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,7 @@ def test_a_trip_cancels_every_open_order_and_refuses_new_ones(mesh: Mesh) -> Non
     clients = [mesh.submitted(number) for number in (1, 2)]
     began_s = time.monotonic()
     mesh.says(TRIPPED)
+    assert mesh.broker.withdrawn_by == mesh.engine._trading._state.status
     mesh.run_until(lambda: len(mesh.broker.canceled) == 2)
     assert time.monotonic() - began_s < 1
     assert mesh.canceled() == clients

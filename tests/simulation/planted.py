@@ -14,6 +14,7 @@ import msgspec
 import zmq
 
 from tests.simulation.plan import MS, Focus
+from tradingmesh.adapters.alpaca_gate import ApiGate
 from tradingmesh.adapters.alpaca_trading import AlpacaTrading
 from tradingmesh.adapters.zmq_messages import read
 from tradingmesh.core.checks import Approved, Check
@@ -218,6 +219,11 @@ def _forgetting(kind: type) -> Any:
     return _method(RiskCore, "restore", forgetful)
 
 
+def sent_although_it_was_withdrawn() -> Any:
+    """An order that waits at the broker's gate is not asked about again when trading is stopped."""
+    return mock.patch.object(ApiGate, "withdraw")
+
+
 class _both:  # noqa: N801 - a context, as the standard library writes them
     """Two patches at once."""
 
@@ -236,6 +242,7 @@ class _both:  # noqa: N801 - a context, as the standard library writes them
 KILLED_OFTEN = {"kill": 2.5}
 WRITES = {"rates": KILLED_OFTEN, "slow_disk_chance": 0.5, "warm_up": True}
 APPROVALS = {"rates": KILLED_OFTEN, "quote_every_ns": 40 * MS, "aim": ("risk-manager", "flush"), "warm_up": True}
+STOPPED = {"rates": {"halt": 2.5, "outage": 1.2}, "api_fault_chance": 0.3, "warm_up": True}
 PLANTED = [
     Planted(bug.__name__, focus, bug)
     for bug, focus in (
@@ -254,5 +261,6 @@ PLANTED = [
         (confirmed_in_memory_only, APPROVALS),
         (breaker_closed_by_a_restart, {"rates": {"kill": 1.2}, "daily_loss": Decimal(20)}),
         (halt_ended_by_a_restart, {"rates": {"kill": 1.2, "halt": 2.5}}),
+        (sent_although_it_was_withdrawn, STOPPED),
     )
 ]

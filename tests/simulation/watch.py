@@ -112,6 +112,10 @@ class Watch:
             world.violation("an order was sent while the order stream was down", client)
         elif down_ns is None and self._synced_in != self._connection:
             world.violation("an order was sent before the broker was reconciled with", client)
+        engine = world.processes["execution-engine"].service
+        told = engine._trading._state.status
+        if told is not None and told.refused and FLATTEN not in client:
+            world.violation("an order was sent while trading was stopped", f"{client}: {told.refused}")
 
     # The risk manager
 

@@ -21,6 +21,7 @@ from tradingmesh.contract import ApiCircuitBreakerSpec
 from tradingmesh.core.orders.api_breaker import ApiBreaker, ApiCall, ApiOutcome, ApiState, Permit
 from tradingmesh.core.orders.api_pace import ApiPace
 from tradingmesh.core.orders.effects import ApiMoved
+from tradingmesh.core.trading_status import TradingStatus
 from tradingmesh.ports import Clock
 from tradingmesh.telemetry.metrics import Metrics
 
@@ -42,6 +43,7 @@ class ApiGate:
         self._changed = threading.Condition()
         self._told = ApiState.CLOSED
         self._held: dict[str, str] = {}
+        self._status: TradingStatus | None = None
         count = metrics.counter
         self._calls = {
             (call, outcome): count("broker_calls", call=call, outcome=outcome)
@@ -56,13 +58,13 @@ class ApiGate:
         metrics.gauge("broker_api_breaker", lambda: STATE_NUMBER[self._breaker.state])
 
     @contextmanager
-    def passing(self, call: ApiCall, until_ns: int | None = None) -> Iterator[None]:
+    def passing(self, call: ApiCall, until_ns: int | None = None, reservation_id: str = "") -> Iterator[None]:
         """Wraps one call, and takes its outcome from what it raises.
 
         Waits for the rate limit, but not where that would last past `until_ns` of the monotonic clock. Raises
-        `CallRefusedError` where the call must not be made.
+        `CallRefusedError` where the call must not be made: an order that is withdrawn by then (by its reservation) too.
         """
-        permit = self._enter(call, until_ns)
+        permit = self._enter(call, until_ns, reservation_id)
         outcome, reason = ApiOutcome.UNTOLD, ""
         try:
             yield
@@ -93,6 +95,12 @@ class ApiGate:
             self._held[who] = reason
             self._changed.notify_all()
 
+    def withdraw(self, status: TradingStatus) -> None:
+        """No order that this status withdraws is placed, from now on and until another status is told."""
+        with self._changed:
+            self._status = status
+            self._changed.notify_all()
+
     def release(self, who: str, reason: str) -> None:
         """That reason is over; where another one has taken its place meanwhile, that one holds."""
         with self._changed:
@@ -104,10 +112,10 @@ class ApiGate:
         with self._changed:
             self._retried.inc()
 
-    def _enter(self, call: ApiCall, until_ns: int | None) -> Permit:
+    def _enter(self, call: ApiCall, until_ns: int | None, reservation_id: str) -> Permit:
         with self._changed:
             self._wait_for_rate(call, until_ns)
-            held = next(filter(None, self._held.values()), "") if call is ApiCall.PLACE else ""
+            held = self._why_held(reservation_id) if call is ApiCall.PLACE else ""
             if held:
                 raise self._refusal(f"not sent: {held}")
             permit = self._breaker.admit(call, self._clock.monotonic_ns())
@@ -116,6 +124,12 @@ class ApiGate:
             self._pace.sent()
             self._tell_if_moved()
             return permit
+
+    def _why_held(self, reservation_id: str) -> str:
+        held, status = next(filter(None, self._held.values()), ""), self._status
+        if held or status is None or not status.withdraws(reservation_id):
+            return held
+        return f"withdrawn, trading is {status.trading.value} and the breaker {status.breaker.value}"
 
     def _wait_for_rate(self, call: ApiCall, until_ns: int | None) -> None:
         """Returns when the call may go out by its rate, or when the breaker refuses it anyhow."""

@@ -10,6 +10,7 @@ An order whose POST is still on its way when it is looked up is not there yet, a
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import stamina
@@ -105,7 +106,9 @@ class AlpacaTrading:
         """Asks for a cancel; the stream tells whether it came about. Raises `BrokerError`."""
         for attempt in self._attempts():
             with attempt:
-                self._call(ApiCall.CANCEL, lambda _: None, self._client.delete, f"/orders/{order_id}")
+                self._call(
+                    self._gate.passing(ApiCall.CANCEL), lambda _: None, self._client.delete, f"/orders/{order_id}"
+                )
 
     def snapshot(self, since_ns: int, look_up: Sequence[str]) -> Snapshot:
         """Everything since a broker's time (0: at first contact), and the orders of `look_up`. Raises `BrokerError`."""
@@ -119,9 +122,9 @@ class AlpacaTrading:
         left_ns = ready.order.valid_until_ns - self._clock.now_ns()
         if left_ns < 0:
             raise BrokerError("the signal is past its valid-until: not sent")
-        until_ns = self._clock.monotonic_ns() + left_ns
+        passing = self._gate.passing(ApiCall.PLACE, self._clock.monotonic_ns() + left_ns, ready.order.reservation_id)
         try:
-            return self._call(ApiCall.PLACE, order_update, self._client.post, "/orders", ready.body, until_ns=until_ns)
+            return self._call(passing, order_update, self._client.post, "/orders", ready.body)
         except RequestRefusedError as error:
             if error.status != 422 or _NOT_UNIQUE not in str(error):
                 raise
@@ -138,24 +141,25 @@ class AlpacaTrading:
 
     def _look_up(self, client: str) -> OrderUpdate | None:
         return _unless_missing(
-            lambda: self._call(ApiCall.LOOK_UP, order_update, self._client.get_order_by_client_id, client)
+            lambda: self._call(
+                self._gate.passing(ApiCall.LOOK_UP), order_update, self._client.get_order_by_client_id, client
+            )
         )
 
     def _question(self, reader: Callable[[Any], T], path: str, params: Mapping[str, Any] = _NONE, /) -> T:
         for attempt in self._attempts():
             with attempt:
-                return self._call(ApiCall.ASK, reader, self._client.get, path, dict(params))
+                return self._call(self._gate.passing(ApiCall.ASK), reader, self._client.get, path, dict(params))
         raise AssertionError("a retry context returns or raises")
 
     def _call(
         self,
-        call: ApiCall,
+        passing: AbstractContextManager[None],
         reader: Callable[[Any], T],
         request: Callable[..., Any],
         *arguments: object,
-        until_ns: int | None = None,
     ) -> T:
-        with self._gate.passing(call, until_ns):
+        with passing:
             try:
                 raw = request(*arguments)
             except APIError as error:

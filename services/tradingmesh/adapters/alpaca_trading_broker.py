@@ -26,6 +26,7 @@ from tradingmesh.core.orders.effects import (
     SubmitUnanswered,
 )
 from tradingmesh.core.orders.record import Order
+from tradingmesh.core.trading_status import TradingStatus
 from tradingmesh.ports import Clock, ReadyOrder
 from tradingmesh.telemetry.metrics import Metrics
 
@@ -101,6 +102,11 @@ class AlpacaBroker:
         """What waits for a thread, or for its rate, is refused when its turn comes."""
         if self._gate is not None:
             self._gate.hold("engine", reason)
+
+    def withdraw(self, status: TradingStatus) -> None:
+        """What waits for a thread, for its rate or to be tried again is refused where the status withdraws it."""
+        if self._gate is not None:
+            self._gate.withdraw(status)
 
     def cancel(self, order: Order) -> None:
         """Asks for the cancel in a worker thread."""

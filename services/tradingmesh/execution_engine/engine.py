@@ -70,7 +70,7 @@ class ExecutionEngine:
         self._desk = BrokerDesk(context, broker, outbox, self._table, self._telling, self._do)
         ledger = LedgerDesk(outbox, self._table, self._do)
         self._risk = RiskDesk(context, ledger, self._on_decision)
-        self._trading = TradingStateDesk(context, self._table, ledger, self._do)
+        self._trading = TradingStateDesk(context, broker, self._table, ledger, self._do)
         self._delivery = Delivery(context, outbox)
         self._orders = context.sockets.pull(Channel.ORDERS)
         self._begin()

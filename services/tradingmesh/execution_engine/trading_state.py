@@ -2,7 +2,8 @@
 
 The refusal here is early, not the authority: that is the risk check before each submission. So a state that was not
 repeated for two seconds refuses nothing, and the check decides alone. Cancels go by the last state heard, however old:
-to go on canceling what was to be canceled does no harm, and the risk manager may be away just then.
+to go on canceling what was to be canceled does no harm, and the risk manager may be away just then. So does what has
+passed its check and waits at the broker's gate: what would be canceled as soon as it is there is not sent.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from tradingmesh.core.orders.effects import Cancel, Effect
 from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.core.orders.withdrawals import Withdrawals
 from tradingmesh.execution_engine.ledger_desk import LedgerDesk
+from tradingmesh.ports import Broker
 from tradingmesh.runtime.component import Context
 
 LOOK_EVERY_S = 0.1
@@ -23,8 +25,14 @@ class TradingStateDesk:
     """`do(effects)` has the cancels carried out; `table.withdrawn` is kept true."""
 
     def __init__(
-        self, context: Context, table: OrderTable, ledger: LedgerDesk, do: Callable[[list[Effect]], None]
+        self,
+        context: Context,
+        broker: Broker,
+        table: OrderTable,
+        ledger: LedgerDesk,
+        do: Callable[[list[Effect]], None],
     ) -> None:
+        self._broker = broker
         self._table = table
         self._ledger = ledger
         self._do = do
@@ -51,6 +59,7 @@ class TradingStateDesk:
         self._state.drain()
         if self._state.status is not None:
             self._ledger.hear(self._state.epoch)
+            self._broker.withdraw(self._state.status)
         self._look()
 
     def _look(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from tradingmesh.core.orders.effects import BrokerEvent, Snapshot, StreamState
 from tradingmesh.core.orders.record import Order
+from tradingmesh.core.trading_status import TradingStatus
 from tradingmesh.ports import ReadyOrder
 
 
@@ -16,6 +17,7 @@ class RecordingBroker:
         self.canceled: list[Order] = []
         self.asked: list[tuple[int, list[str]]] = []
         self.held = ""
+        self.withdrawn_by: TradingStatus | None = None
         self.snapshot: Snapshot | None = Snapshot(1, (), ())
         self.deliver: Callable[[BrokerEvent], None] = lambda _: None
 
@@ -36,6 +38,10 @@ class RecordingBroker:
     def hold(self, reason: str) -> None:
         """Keeps the reason."""
         self.held = reason
+
+    def withdraw(self, status: TradingStatus) -> None:
+        """Keeps the status."""
+        self.withdrawn_by = status
 
     def cancel(self, order: Order) -> None:
         """Keeps the order."""
