@@ -224,7 +224,7 @@ class Game:
         """Whatever an order may still bring is reserved, from before it is sent until it is in the ledger."""
         applied: dict[str, Decimal] = {}
         for report in self.disk_reports:
-            if isinstance(report.body, Fill) and self.desk.core.state.reports.knows_fill(report.body.fill_id):
+            if isinstance(report.body, Fill) and self.desk.core.state.reports.knows_fill(report.body):
                 client = report.body.client_order_id
                 applied[client] = applied.get(client, ZERO) + report.body.quantity
         may_fill = {order.client_order_id: order.quantity for order in self.posted}

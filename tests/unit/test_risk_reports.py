@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tradingmesh.core.fills import BookedReport, ReportApplied, ReportSetAside
+from tradingmesh.core.fills import BookedReport, Fill, ReportApplied, ReportSetAside
 from tradingmesh.core.risk.reports import FILL_IDS_MAX, HELD_MAX, ReportSequences
 from tradingmesh.core.signal import Side
 from tradingmesh.testing.risk_desk import OUTBOX, RiskDesk
@@ -125,10 +125,14 @@ def test_waiting_reports_are_bounded(desk: RiskDesk) -> None:
 def test_remembered_executions_are_bounded() -> None:
     """The oldest is forgotten first."""
     reports = ReportSequences()
-    for number in range(FILL_IDS_MAX + 1):
-        reports.remember_fill(f"f{number}", "o")
-    assert not reports.knows_fill("f0")
-    assert reports.knows_fill("f1")
+    fills = [
+        Fill(f"f{number}", "o", "tm-o", "IBM", BUY, Decimal(1), Decimal(10), Decimal(number + 1), 0)
+        for number in range(FILL_IDS_MAX + 1)
+    ]
+    for fill in fills:
+        reports.remember_fill(fill)
+    assert not reports.knows_fill(fills[0])
+    assert reports.knows_fill(fills[1])
 
 
 def test_a_fill_of_an_order_placed_elsewhere_is_booked(desk: RiskDesk) -> None:

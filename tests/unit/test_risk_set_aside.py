@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from tradingmesh.core.fills import BookedReport, ReportAnswer, ReportApplied, ReportSetAside
+from tradingmesh.core.fills import BookedReport, Fill, ReportAnswer, ReportApplied, ReportSetAside
 from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.records import PoisonKept, ReportKept
 from tradingmesh.core.risk.reports import CONTESTED, FILL_IDS_MAX, KEPT_MAX, Handed, ReportSequences, place_of
@@ -30,6 +30,12 @@ def hand_in(desk: RiskDesk, handed: Handed) -> tuple[ReportAnswer, ...]:
 
 def poison(number: int, raw: bytes = b"\xc1") -> PoisonReport:
     return PoisonReport(Place(OUTBOX, "IBM", number), raw, "unreadable: nobody knows")
+
+
+def fill(number: int) -> Fill:
+    """One of an order that fills share by share."""
+    name, filled = f"later-{number}", Decimal(number + 1)
+    return Fill(name, "o", "tm-o", "IBM", BUY, Decimal(1), Decimal(10), filled, 0)
 
 
 def other_fill(booked: BookedReport, **changes: object) -> BookedReport:
@@ -75,7 +81,7 @@ def test_the_last_report_of_a_quiet_line_stays_known(desk: RiskDesk, *, ends: bo
     last = desk.closed(signal) if ends else desk.filled(signal, "1", "10")
     desk.apply(last)
     for number in range(FILL_IDS_MAX):
-        desk.core.state.reports.remember_fill(f"later-{number}", "o")
+        desk.core.state.reports.remember_fill(fill(number))
     snapshot = desk.core.state.snapshot()
     restored = RiskDesk().core
     restored.restore([], snapshot)
@@ -147,6 +153,34 @@ def test_one_execution_of_two_orders_is_set_aside(desk: RiskDesk) -> None:
     assert desk.core.state.ledger.cash == CASH - 1_000
 
 
+def test_one_execution_told_by_two_outboxes_is_booked_once(desk: RiskDesk) -> None:
+    """Each may have heard it under another name; how far its order was filled with it is the same. Also restored."""
+    booked = desk.filled(desk.signal("a", BUY, "10"), "10", "100")
+    desk.apply(booked)
+    other = other_fill(booked, fill_id="the-activity-of-the-same", cumulative_quantity=Decimal("10.0"))
+    other = replace(other, report=replace(other.report, outbox_epoch=OUTBOX + 1))
+    copied = RiskDesk().core
+    copied.restore([], desk.core.state.snapshot())
+    for core in (desk.restarted(), copied, desk.core):
+        (answer,) = core.apply(other, desk.now_ns)
+        assert isinstance(answer, ReportApplied)
+        assert answer.duplicate
+        assert core.state.ledger.position("IBM").quantity == 10
+        assert core.state.ledger.cash == CASH - 1_000
+
+
+def test_two_executions_that_filled_an_order_as_far_are_set_aside(desk: RiskDesk) -> None:
+    """Both cannot be true: the second is not booked, and a person must look."""
+    booked = desk.filled(desk.signal("a", BUY, "10"), "10", "100")
+    desk.apply(booked)
+    other = other_fill(booked, fill_id="another", quantity=Decimal(4))
+    report = replace(other.report, symbol_sequence=2)
+    (answer,) = hand_in(desk, replace(other, report=report, cash_impact=Decimal(-400)))
+    assert isinstance(answer, ReportSetAside)
+    assert answer.reason == "order o-a was filled to 10 by an execution of 10, now it is said to be one of 4"
+    assert desk.core.state.ledger.position("IBM").quantity == 10
+
+
 def test_what_is_remembered_is_bounded(desk: RiskDesk) -> None:
     """The oldest set aside is forgotten first; the count goes on."""
     reports = ReportSequences()
@@ -158,7 +192,7 @@ def test_what_is_remembered_is_bounded(desk: RiskDesk) -> None:
     assert reports.next_of((OUTBOX, "IBM")) == KEPT_MAX + 2
     forgotten = desk.filled(desk.signal("s", BUY, "1"), "1", "10")
     for number in range(FILL_IDS_MAX):
-        reports.remember_fill(f"later-{number}", "o")
+        reports.remember_fill(fill(number))
     assert not reports.took(forgotten)
 
 

@@ -7,7 +7,7 @@ from tradingmesh.contract import CircuitBreakerSpec, RiskLimits, TradingState
 from tradingmesh.core.checks import NOBODY, Decision, RiskCheckRequest, Stage, Writer
 from tradingmesh.core.fills import Body, BookedReport, Fill, OrderClosed, Report, ReportAnswer
 from tradingmesh.core.market import Quote, Trade
-from tradingmesh.core.money import ZERO, to_e4
+from tradingmesh.core.money import EXACT, ZERO, to_e4
 from tradingmesh.core.risk.core import MarketClock, RiskCore
 from tradingmesh.core.risk.ledger import cash_impact
 from tradingmesh.core.risk.records import RiskRecord, decode, encode
@@ -60,6 +60,7 @@ class RiskDesk:
         self.monotonic_ns = 0
         self.records: list[RiskRecord] = []
         self._sequences: dict[str, int] = {}
+        self._filled: dict[str, Decimal] = {}
 
     def wait(self, seconds: Decimal | float) -> None:
         """Time goes by, and is let take effect."""
@@ -119,7 +120,7 @@ class RiskDesk:
             side=signal.side,
             quantity=Decimal(quantity),
             price=Decimal(price),
-            cumulative_quantity=Decimal(quantity),
+            cumulative_quantity=self._progress(signal.signal_id, Decimal(quantity)),
             timestamp_ns=self.now_ns,
         )
         impact = cash_impact(fill.side, fill.quantity, fill.price, Decimal(commission))
@@ -167,6 +168,10 @@ class RiskDesk:
         core = RiskCore(*self._arguments)
         core.restore(self.keep_records())
         return core
+
+    def _progress(self, name: str, quantity: Decimal) -> Decimal:
+        filled = self._filled[name] = EXACT.add(self._filled.get(name, ZERO), quantity)
+        return filled
 
     def _report(self, body: Body, key: str) -> Report:
         number = self._sequences[body.symbol] = self._sequences.get(body.symbol, 0) + 1

@@ -331,7 +331,7 @@ class RiskCore:
         fault = fault_of(booked) or self._clash(body)
         if fault:
             return self._keep(booked, fault)
-        doubled = isinstance(body, Fill) and self.state.reports.knows_fill(body.fill_id)
+        doubled = isinstance(body, Fill) and self.state.reports.knows_fill(body)
         before = self.state.ledger.position(body.symbol)
         self._record(ReportBooked(booked))
         return self._applied(booked, before, duplicate=doubled)

@@ -44,6 +44,14 @@ def identity_of(handed: Handed) -> str:
     return _known_by(handed.report.body)
 
 
+def _progress(fill: Fill) -> str:
+    """An order, and how far it was filled (x 1e9); empty where that is no quantity."""
+    try:
+        return f"{fill.order_id}={e9(fill.cumulative_quantity, 'cumulative_quantity', QUANTITY_MAX)}"
+    except InputError:
+        return ""
+
+
 def _known_by(body: Body) -> str:
     return body.fill_id if isinstance(body, Fill) else _digest(_encode(body))
 
@@ -141,6 +149,7 @@ class ReportsSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     taken: list[tuple[Line, Taken]]
     kept: list[tuple[Place, str, str]]
     known: dict[str, str]
+    progress: dict[str, str]
     fills_booked: int
     kept_count: int
 
@@ -150,8 +159,9 @@ class ReportSequences:
 
     Waiting reports are bounded and not journaled: one that finds no room, or is lost by a restart, was not
     acknowledged, so it is sent again. The last 100,000 reports are known by their identities, fills by their orders
-    too: a second guard, should one come twice, or another one in its place. So is the last of each line, however long
-    ago it came: while a line is quiet, that one is shown again and again.
+    too: a second guard, should one come twice, or another one in its place. Fills are also known by how far their order
+    was filled with them: two outboxes may have heard of one execution under two names. The last of each line is known
+    however long ago it came: while a line is quiet, that one is shown again and again.
     """
 
     def __init__(self) -> None:
@@ -160,6 +170,7 @@ class ReportSequences:
         self._waiting: dict[Line, dict[int, Handed]] = {}
         self._kept: dict[tuple[Place, str], str] = {}
         self._known: dict[str, str] = {}
+        self._progress: dict[str, str] = {}
         self.fills_booked = 0
         self.kept_count = 0
         """How many were set aside since the start of the journal."""
@@ -169,7 +180,9 @@ class ReportSequences:
     def snapshot(self) -> ReportsSnapshot:
         """What survives a restart."""
         kept = [(place, identity, reason) for (place, identity), reason in self._kept.items()]
-        return ReportsSnapshot(list(self._taken.items()), kept, self._known, self.fills_booked, self.kept_count)
+        return ReportsSnapshot(
+            list(self._taken.items()), kept, self._known, self._progress, self.fills_booked, self.kept_count
+        )
 
     def load(self, snapshot: ReportsSnapshot) -> None:
         """Takes what a snapshot has, in place of all."""
@@ -178,6 +191,7 @@ class ReportSequences:
             self._taken_of[outbox_epoch] += last.number
         self._kept = {(place, identity): reason for place, identity, reason in snapshot.kept}
         self._known = dict(snapshot.known)
+        self._progress = dict(snapshot.progress)
         self.fills_booked = snapshot.fills_booked
         self.kept_count = snapshot.kept_count
 
@@ -219,9 +233,9 @@ class ReportSequences:
         """Why this very report was set aside at its place, if it was."""
         return self._kept.get((place_of(handed), identity_of(handed))) if self._kept else None
 
-    def knows_fill(self, fill_id: str) -> bool:
-        """Whether an execution of that id was booked."""
-        return fill_id in self._known
+    def knows_fill(self, fill: Fill) -> bool:
+        """Whether the execution was booked, under that id or another."""
+        return fill.fill_id in self._known or _progress(fill) in self._progress
 
     def took(self, handed: Handed) -> bool:
         """Whether this very report took effect, as far as is known."""
@@ -231,11 +245,16 @@ class ReportSequences:
         return identity in self._known or self._taken.get(place[:2]) == (place.symbol_sequence, identity)
 
     def clash(self, fill: Fill) -> str:
-        """Why the fill cannot be booked, where its id was booked for another order; otherwise empty."""
-        order_id = self._known.get(fill.fill_id)
-        if order_id is None or order_id == fill.order_id:
+        """Why the fill cannot be booked: its id is another order's, or its order was filled as far by another one."""
+        order_id = self._known.get(fill.fill_id, fill.order_id)
+        if order_id != fill.order_id:
+            return f"fill {fill.fill_id} was booked for order {order_id}, now it is said to be of {fill.order_id}"
+        quantity = plain(fill.quantity)
+        booked = self._progress.get(_progress(fill), quantity)
+        if booked == quantity:
             return ""
-        return f"fill {fill.fill_id} was booked for order {order_id}, now it is said to be of {fill.order_id}"
+        filled = f"order {fill.order_id} was filled to {plain(fill.cumulative_quantity)}"
+        return f"{filled} by an execution of {booked}, now it is said to be one of {quantity}"
 
     def advance(self, report: Report) -> None:
         """The report takes its place."""
@@ -256,10 +275,15 @@ class ReportSequences:
         if len(self._kept) > KEPT_MAX:
             del self._kept[next(iter(self._kept))]
 
-    def remember_fill(self, fill_id: str, order_id: str) -> None:
+    def remember_fill(self, fill: Fill) -> None:
         """An execution was booked."""
         self.fills_booked += 1
-        self._remember(fill_id, order_id)
+        self._remember(fill.fill_id, fill.order_id)
+        progress = _progress(fill)
+        if progress:
+            self._progress[progress] = plain(fill.quantity)
+            if len(self._progress) > FILL_IDS_MAX:
+                del self._progress[next(iter(self._progress))]
 
     def _take(self, line: Line, last: Taken) -> None:
         self._taken[line] = last

@@ -205,7 +205,7 @@ class RiskState:
         report, body = record.booked.report, record.booked.report.body
         self.reports.advance(report)
         if isinstance(body, Fill):
-            if not self.reports.knows_fill(body.fill_id):
+            if not self.reports.knows_fill(body):
                 self._fold_fill(body, report.reservation_id, record.booked.commission)
         elif isinstance(body, OrderClosed):
             self._fold_closed(body, report.reservation_id)
@@ -224,7 +224,7 @@ class RiskState:
 
     def _fold_fill(self, fill: Fill, reservation_id: str, commission: Decimal) -> None:
         _, after = self.ledger.book(fill, commission)
-        self.reports.remember_fill(fill.fill_id, fill.order_id)
+        self.reports.remember_fill(fill)
         self._moved(fill.symbol, after.quantity, fill.price)
         self._fill_reservation(fill, reservation_id)
 
