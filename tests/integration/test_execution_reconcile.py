@@ -325,6 +325,26 @@ def test_clock_that_is_set_neither_keeps_nor_hurries_an_order_in_doubt(
     assert closed.reason == "the broker never got it"
 
 
+def test_order_is_not_given_up_by_an_answer_that_is_older_than_its_doubt(
+    make_context: MakeContext, until: Until
+) -> None:
+    """The broker looked for it when its request could still be on its way; only the answer took so long."""
+    mesh = Mesh(make_context, until).in_sync()
+    client = mesh.submitted()
+    mesh.broker.snapshot = None
+    mesh.say(SubmitUnanswered(client, "timeout"))
+    mesh.run_until(lambda: mesh.engine._desk._doubts._since_ns)
+    mesh.ask_again()
+    mesh.clock.later_ns = SETTLED_AFTER_NS
+    missing = msgspec.structs.replace(EMPTY, missing=(client,))
+    mesh.say(missing)
+    mesh.in_sync()
+    assert [order.client_order_id for order in mesh.engine._table.open_orders()] == [client]
+    mesh.broker.snapshot = missing
+    closed = mesh.report().body
+    assert isinstance(closed, OrderClosed)
+
+
 def test_order_placed_elsewhere_is_told_to_the_ledger(make_context: MakeContext, until: Until) -> None:
     """When it is heard of, and its end when that comes."""
     mesh = Mesh(make_context, until).in_sync()

@@ -74,6 +74,7 @@ class BrokerDesk:
         self._heard: deque[BrokerEvent] = deque()
         self._posted: dict[str, tuple[str, int]] = {}
         self._asked_ns = 0
+        self._settled: set[str] = set()
         self._unread_problem = ""
         self._synced_ns = outbox.number("synced_ns")
         table.first_contact_ns = outbox.number("first_contact_ns")
@@ -161,6 +162,7 @@ class BrokerDesk:
     def _tick(self) -> None:
         if self._sync.begin(self._monotonic_ns()):
             self._asked_ns = self._monotonic_ns()
+            self._settled = self._doubts.settled(self._asked_ns)
             self._broker.reconcile(self._since_ns(), self._table.to_look_up())
 
     def _since_ns(self) -> int:
@@ -185,7 +187,7 @@ class BrokerDesk:
         effects = self._first_contact(snapshot) if first else []
         for update in (*snapshot.orders, *snapshot.fills):
             self._recall(update)
-        effects += self._table.on_snapshot(snapshot, self._now_ns(), self._doubts.settled(self._monotonic_ns()))
+        effects += self._table.on_snapshot(snapshot, self._now_ns(), self._settled)
         self._do(effects)
         self._hold_unreadable(snapshot)
         if not snapshot.unreadable and not self._table.unnamed:

@@ -241,8 +241,8 @@ class OrderTable:
     def on_snapshot(self, snapshot: Snapshot, now_ns: int, settled: Collection[str] = ()) -> list[Effect]:
         """What the broker says when asked for everything: missed fills are booked, missed ends noticed.
 
-        `settled` are the orders of which no request can still be on its way: if the broker does not know them now, it
-        never will.
+        `settled` are the orders of which no request could still be on its way when it was asked: if the broker did not
+        know them then, it never will.
         """
         effects: list[Effect] = []
         self._nowhere = self.unnamed.intersection(snapshot.missing)
