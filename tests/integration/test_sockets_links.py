@@ -97,6 +97,21 @@ def received(from_: "zmq.Socket[bytes]") -> list[bytes]:
     return from_.recv_multipart()
 
 
+def test_an_address_that_does_not_answer_is_tried_anew(tcp: Processes) -> None:
+    """The address of a pod that is gone swallows everything for two minutes; only a new try asks for the name again.
+
+    Here a listener with no room for one more stands for it.
+    """
+    port = tcp.spec.of(Channel.POSITIONS).port
+    with socket.create_server(("127.0.0.1", port), backlog=0), socket.create_connection(("127.0.0.1", port)):
+        dealer = tcp.of(Component.FILL_PROCESSOR).dealer(Channel.POSITIONS)
+        monitor = dealer.get_monitor_socket(zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED)
+        try:
+            assert monitor.poll(DEADLINE_MS), "it goes on waiting for an answer"
+        finally:
+            dealer.disable_monitor()
+
+
 def test_every_pattern_carries_its_frames(processes: Processes) -> None:
     """REQ and REP, PUSH and PULL, DEALER and ROUTER, PUB and SUB, over both transports; frames of any number."""
     risk, engine = processes.of(Component.RISK_MANAGER), processes.of(Component.EXECUTION_ENGINE)

@@ -24,6 +24,8 @@ MAX_FRAME_BYTES = 1 << 20
 _RECONNECT_MS = 50
 _RECONNECT_MAX_MS = 1_000
 _HANDSHAKE_MS = 2_000
+_CONNECT_MS = 2_000
+"""An address without an answer is given up, and the name is asked again: a pod that came back has another address."""
 _NAME_MAX = 60
 
 
@@ -125,6 +127,7 @@ class SocketFactory:
             zmq.HEARTBEAT_IVL: beat.interval_ms,
             zmq.HEARTBEAT_TIMEOUT: beat.timeout_ms,
             zmq.HEARTBEAT_TTL: beat.ttl_ms,
+            zmq.CONNECT_TIMEOUT: _CONNECT_MS,
             zmq.HANDSHAKE_IVL: _HANDSHAKE_MS,
             zmq.RECONNECT_IVL: _RECONNECT_MS,
             zmq.RECONNECT_IVL_MAX: _RECONNECT_MAX_MS,
