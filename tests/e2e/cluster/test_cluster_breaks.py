@@ -1,0 +1,110 @@
+"""Pods, processes and objects are taken away while fills come in: all of it comes back, and no fill is lost or doubled.
+
+The simulator is left alone here: its account is in its memory, and it is what the books are compared with.
+"""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.cluster.waiting import until
+from tests.e2e.cluster.conftest import Figures, Made
+from tests.e2e.cluster.killing import kill
+from tests.e2e.cluster.trading import Trading
+
+CONVERGED_WITHIN_S = 60.0
+COMPONENTS = (
+    "market-data-feed",
+    "market-data-store",
+    "feature-engine",
+    "signal-generator",
+    "risk-manager",
+    "execution-engine",
+    "fill-processor",
+    "metrics-collector",
+)
+
+
+@pytest.fixture(scope="module")
+def broken(made: Made) -> Trading:
+    """A system to be broken."""
+    trading = made()
+    trading.without_limits()
+    trading.apply()
+    trading.wait_for("Ready", 240)
+    return trading
+
+
+def _survives(system: Trading, harm: Callable[[], object], mended: Callable[[], bool]) -> float:
+    """Does harm under fills. Returns how long it took to mend; the books are equal once no more fills come."""
+    system.load()
+    before = system.fills()
+    until(lambda: system.fills() > before + 20, "fills", 60)
+    began_s = time.monotonic()
+    harm()
+    until(mended, "all of it back", 180)
+    took_s = time.monotonic() - began_s
+    after = system.fills()
+    until(lambda: system.fills() > after + 20, "fills afterwards", 60)
+    system.unload()
+    system.settle()
+    return took_s
+
+
+def _all_ready(system: Trading) -> bool:
+    pods = system.pods()
+    return len(pods) == 10 and all(pod.ready for pod in pods.values())
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_deleted_pod_comes_back(broken: Trading, figures: Figures, component: str) -> None:
+    """`kubectl delete pod` of each in turn. Without the outbox's resending, fills that one held would be gone."""
+    name, pod = next(iter(broken.pods(component).items()))
+
+    def mended() -> bool:
+        return pod.uid not in {one.uid for one in broken.pods(component).values()} and _all_ready(broken)
+
+    took_s = _survives(broken, lambda: broken.kubectl("delete", f"pod/{name}", "--wait=false"), mended)
+    figures.note("converged_s", took_s)
+    assert took_s <= CONVERGED_WITHIN_S
+
+
+@pytest.mark.parametrize("component", ["risk-manager", "execution-engine", "fill-processor", "market-data-feed"])
+def test_a_killed_process_comes_back(broken: Trading, figures: Figures, component: str) -> None:
+    """`kill -9`: nothing is handed over, nothing said. What was on disk or is sent again is all there is."""
+    name, pod = next(iter(broken.pods(component).items()))
+
+    def mended() -> bool:
+        now = broken.pods(component).get(name)
+        return now is not None and now.restarts > pod.restarts and _all_ready(broken)
+
+    took_s = _survives(broken, lambda: kill(broken, name), mended)
+    figures.note("converged_s", took_s)
+    assert took_s <= CONVERGED_WITHIN_S
+
+
+@pytest.mark.parametrize("what", ["service/demo-risk-manager", "configmap/demo-system", "secret/demo-control"])
+def test_a_deleted_object_comes_back(broken: Trading, figures: Figures, what: str) -> None:
+    """The operator makes it anew, and nothing restarts for it."""
+    before = broken.pods()
+
+    def mended() -> bool:
+        found = broken.kubectl("get", what, "--ignore-not-found", "-o", "name")
+        return found != "" and broken.conditions()["Ready"]["status"] == "True"
+
+    took_s = _survives(broken, lambda: broken.kubectl("delete", what), mended)
+    figures.note("converged_s", took_s)
+    assert took_s <= CONVERGED_WITHIN_S
+    assert broken.pods() == before
+
+
+def test_nothing_is_found_to_be_wrong_in_the_end(broken: Trading) -> None:
+    """The conditions a person looks at first."""
+    wanted = {"Ready": "True", "Reconciled": "True", "ConfigInSync": "True", "BrokerInSync": "True"}
+
+    def well() -> bool:
+        found = broken.conditions()
+        return all(found[name]["status"] == status for name, status in wanted.items())
+
+    until(well, str(wanted), 60)
