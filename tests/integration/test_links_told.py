@@ -42,3 +42,23 @@ def test_a_lost_link_is_told(make_context: Callable[..., Context], until: Callab
     [line] = [line for line in lines if line["event"] == "link lost"]
     assert (line["log_level"], line["channel"], line["lost"]) == ("warning", "orders", 1)
     assert heard(LinkLost) == 1
+
+
+def test_a_command_that_was_answered_is_no_lost_link(
+    make_context: Callable[..., Context], until: Callable[..., None]
+) -> None:
+    """Its connection is counted, and nobody is told."""
+    manager = make_context(Component.RISK_MANAGER, {})
+    command = make_context(Component.EXECUTION_ENGINE, {})
+    manager.sockets.router(Channel.CONTROL)
+    asker = command.sockets.req(Channel.CONTROL)
+    told = manager.events.bus.subscribe(LinkLost)
+
+    def counted(what: str) -> int:
+        manager.tend_links()
+        return manager.metrics.counter(what, channel="control").value
+
+    until(lambda: counted("links_made"), manager.loop)
+    asker.close()
+    until(lambda: counted("links_lost"), manager.loop)
+    assert not list(told.drain())

@@ -61,8 +61,10 @@ class Context(NamedTuple):
         return _sample_every(self.spec.observability)
 
     def tend_links(self) -> None:
-        """Counts and tells the connections that were lost."""
+        """Counts and tells the connections that were lost. Who asks for control leaves when it is answered: no loss."""
         for loss in self.sockets.links.tend(self.metrics):
+            if loss.channel is Channel.CONTROL:
+                continue
             told: dict[str, Any] = {"channel": loss.channel.value, "peer": loss.peer, "lost": loss.lost}
             self.log.warning("link lost", **told)
             self.events.emit(LinkLost, instance=self.settings.instance, **told)
