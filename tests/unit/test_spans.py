@@ -110,7 +110,9 @@ def test_what_is_not_sampled_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> Non
     """The first of two traces is not, the second is."""
     made, kept = told(monkeypatch, 2)
     ids = MessageIds("feed", 1)
-    for trace in (ids.take(), ids.take(), NO_TRACE):
+    traces = (ids.take(), ids.take(), NO_TRACE)
+    assert [made.samples(trace) for trace in traces] == [False, True, False]
+    for trace in traces:
         made.record(TICK, trace, 1, 2)
     made.close()
     assert len(kept.get_finished_spans()) == 1
@@ -121,5 +123,6 @@ def test_without_an_endpoint_or_a_share_nothing_is_recorded(endpoint: str, every
     """And nothing of OpenTelemetry's SDK is needed."""
     made = tracer(endpoint, "x", "x", every)
     assert isinstance(made, NoTracer)
+    assert not made.samples(TRACE)
     made.record(TICK, TRACE, 1, 2)
     made.close()

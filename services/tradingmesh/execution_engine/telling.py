@@ -17,7 +17,7 @@ from tradingmesh.core.orders.effects import ApiMoved, Notice, Origin, Tell
 from tradingmesh.core.orders.record import OrderStatus
 from tradingmesh.core.orders.table import OrderTable
 from tradingmesh.core.place import Place
-from tradingmesh.core.spans import Span, fill_span, order_span, post_span
+from tradingmesh.core.spans import fill_span, order_span, post_span
 from tradingmesh.runtime.component import Context
 from tradingmesh.telemetry.metrics import Counter
 
@@ -55,17 +55,21 @@ class Telling:
     def order_ready(self, client_order_id: str, origin: Origin, now_ns: int) -> None:
         """An order is ready to POST, so long after its signal was handed over."""
         self._order_ready.observe_ns(now_ns - origin.sent_ns)
-        self._record(order_span(client_order_id), origin.trace_id, origin.sent_ns, now_ns)
+        if trace := self._context.traced(origin.trace_id):
+            self._context.tracer.record(order_span(client_order_id), trace, origin.sent_ns, now_ns)
 
     def posted(self, client_order_id: str, trace_id: str, elapsed_ns: int, now_ns: int) -> None:
         """The broker has answered a POST, in one way or the other."""
         self.post.observe_ns(elapsed_ns)
-        self._record(post_span(client_order_id), trace_id, now_ns - elapsed_ns, now_ns)
+        if trace := self._context.traced(trace_id):
+            self._context.tracer.record(post_span(client_order_id), trace, now_ns - elapsed_ns, now_ns)
 
     def fill_kept(self, report: Report, fill: Fill, heard_ns: int) -> None:
         """The report of a fill is on disk."""
-        place = Place(report.outbox_epoch, fill.symbol, report.symbol_sequence)
-        self._record(fill_span(place, fill.client_order_id), report.trace_id, heard_ns, self._context.clock.now_ns())
+        if trace := self._context.traced(report.trace_id):
+            place = Place(report.outbox_epoch, fill.symbol, report.symbol_sequence)
+            span = fill_span(place, fill.client_order_id)
+            self._context.tracer.record(span, trace, heard_ns, self._context.clock.now_ns())
 
     def report(self, report: Report) -> None:
         """A report came to be."""
@@ -113,10 +117,6 @@ class Telling:
             "fills_seen": self.fills.value,
             "fills_duplicate": self._duplicates.value,
         }
-
-    def _record(self, span: Span, trace_id: str, start_ns: int, end_ns: int) -> None:
-        if trace_id:
-            self._context.tracer.record(span, bytes.fromhex(trace_id), start_ns, end_ns)
 
     def _reader(self, status: OrderStatus) -> Any:
         return lambda: self._by_status.get(status.value, 0)

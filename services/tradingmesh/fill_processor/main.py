@@ -181,12 +181,11 @@ class FillProcessor:
                 self._context.events.emit(tell.type_, trace_id=tell.trace_id, **tell.fields)
 
     def _record(self, report: Report, elapsed_ns: int) -> None:
-        fill = report.body
-        if report.trace_id and isinstance(fill, Fill):
+        fill, trace = report.body, self._context.traced(report.trace_id)
+        if trace and isinstance(fill, Fill):
             place = Place(report.outbox_epoch, fill.symbol, report.symbol_sequence)
-            now_ns, trace_id = self._now_ns(), bytes.fromhex(report.trace_id)
-            span = book_span(place, fill.client_order_id)
-            self._context.tracer.record(span, trace_id, now_ns - elapsed_ns, now_ns)
+            now_ns = self._now_ns()
+            self._context.tracer.record(book_span(place, fill.client_order_id), trace, now_ns - elapsed_ns, now_ns)
 
     def _forget_old(self) -> None:
         """An answer that is still out after so long was lost: the report has been sent again, here or elsewhere."""

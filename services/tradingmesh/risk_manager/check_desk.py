@@ -9,7 +9,7 @@ from tradingmesh.contract import Channel
 from tradingmesh.core.checks import Approved, Check, Decision, Refused, RiskCheckRequest, RiskCheckResponse, Stage
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.risk.core import RiskCore
-from tradingmesh.core.spans import TICK, check_span
+from tradingmesh.core.spans import check_span
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.runtime.component import Context
 from tradingmesh.wire.header import NO_TRACE
@@ -55,7 +55,7 @@ class CheckDesk:
     def _answer(self, frames: list[bytes]) -> None:
         began_ns = time.perf_counter_ns()
         now_ns = self._now_ns()
-        request_id, trace_id, flags, span = "", NO_TRACE, 0, TICK
+        request_id, trace_id, flags, request = "", NO_TRACE, 0, None
         try:
             header, request = read(RISK_CHECK_REQUEST, frames)
         except WireError as error:
@@ -63,7 +63,6 @@ class CheckDesk:
             decision: Decision = Refused(Check.REQUEST, f"{Check.REQUEST}: {error}")
         else:
             request_id, trace_id, flags = request.request_id, header.trace_id, header.flags
-            span = check_span(request)
             decision = self._decide(request, now_ns)
         latency_us = (time.perf_counter_ns() - began_ns) // 1_000
         response = RiskCheckResponse(request_id, decision, latency_us, now_ns)
@@ -71,5 +70,6 @@ class CheckDesk:
         elapsed_ns = time.perf_counter_ns() - began_ns
         self._socket.send_multipart(reply)
         self._latency.observe_ns(elapsed_ns)
-        self._tracer.record(span, trace_id, now_ns, now_ns + elapsed_ns)
+        if request is not None and self._tracer.samples(trace_id):
+            self._tracer.record(check_span(request), trace_id, now_ns, now_ns + elapsed_ns)
         (self.approved if isinstance(decision, Approved) else self.refused[decision.check]).inc()

@@ -123,11 +123,10 @@ class ReportDesk:
         return any(isinstance(answer, ReportApplied) and not answer.duplicate for answer in answers[:1])
 
     def _record(self, place: Place, report: Report, elapsed_ns: int) -> None:
-        fill = report.body
-        if report.trace_id and isinstance(fill, Fill):
-            end_ns, trace_id = self._now_ns(), bytes.fromhex(report.trace_id)
-            span = apply_span(place, fill.client_order_id)
-            self._context.tracer.record(span, trace_id, end_ns - elapsed_ns, end_ns)
+        fill, trace = report.body, self._context.traced(report.trace_id)
+        if trace and isinstance(fill, Fill):
+            end_ns = self._now_ns()
+            self._context.tracer.record(apply_span(place, fill.client_order_id), trace, end_ns - elapsed_ns, end_ns)
 
     def _address(self, answer: ReportAnswer, askers: list[bytes]) -> None:
         """Who asked last is most likely to be there still: that it is new is told to this one only."""

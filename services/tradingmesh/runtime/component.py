@@ -23,6 +23,7 @@ from tradingmesh.runtime.settings import Settings, load_manifest
 from tradingmesh.telemetry.logs import Logger, configure
 from tradingmesh.telemetry.metrics import Metrics
 from tradingmesh.telemetry.tracing import Tracer, tracer
+from tradingmesh.wire.header import NO_TRACE
 
 
 class WallClock:
@@ -59,6 +60,14 @@ class Context(NamedTuple):
     def sample_every(self) -> int:
         """One in how many traces is recorded; 0 is none."""
         return _sample_every(self.spec.observability)
+
+    def traced(self, trace_id: str) -> bytes:
+        """The trace of that id, where it is recorded; empty where it is not, and for a word that is none."""
+        try:
+            raw = bytes.fromhex(trace_id)
+        except ValueError:
+            return b""
+        return raw if len(raw) == len(NO_TRACE) and self.tracer.samples(raw) else b""
 
     def tend_links(self) -> None:
         """Counts and tells the connections that were lost. Who asks for control leaves when it is answered: no loss."""

@@ -72,4 +72,5 @@ class Telling:
         )
 
     def _span(self, signal: Signal, origin: Origin, now_ns: int) -> None:
-        self._context.tracer.record(signal_span(signal.signal_id), origin.trace_id, origin.published_ns, now_ns)
+        if self._context.tracer.samples(origin.trace_id):
+            self._context.tracer.record(signal_span(signal.signal_id), origin.trace_id, origin.published_ns, now_ns)

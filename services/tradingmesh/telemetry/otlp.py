@@ -39,9 +39,13 @@ class OtlpTracer:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("tradingmesh")
 
+    def samples(self, trace_id: bytes) -> bool:
+        """Whether it is one of those in so many."""
+        return is_sampled(trace_id, self._sample_every)
+
     def record(self, span: Span, trace_id: bytes, start_ns: int, end_ns: int) -> None:
         """One span, where the trace is sampled."""
-        if not is_sampled(trace_id, self._sample_every):
+        if not self.samples(trace_id):
             return
         self._ids.trace_id = int.from_bytes(trace_id, "big")
         self._ids.span_id = _number(span, trace_id)

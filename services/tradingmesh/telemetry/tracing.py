@@ -8,6 +8,9 @@ from tradingmesh.core.spans import Span
 class Tracer(Protocol):
     """Records what one stage did for one trace."""
 
+    def samples(self, trace_id: bytes) -> bool:
+        """Whether a span of that trace would be recorded: asked where making one costs more than asking."""
+
     def record(self, span: Span, trace_id: bytes, start_ns: int, end_ns: int) -> None:
         """One span, where the trace is sampled; the work loop's thread calls it. Times are wall time."""
 
@@ -17,6 +20,10 @@ class Tracer(Protocol):
 
 class NoTracer:
     """Records nothing."""
+
+    def samples(self, trace_id: bytes) -> bool:  # noqa: ARG002 - it is the same for each
+        """Never."""
+        return False
 
     def record(self, span: Span, trace_id: bytes, start_ns: int, end_ns: int) -> None:
         """Does nothing."""
