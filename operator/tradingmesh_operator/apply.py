@@ -125,14 +125,17 @@ class Writer:
         self._count("status", SYSTEMS)
         await self._api.apply(SYSTEMS, body, subresource="status", force=True)
 
-    async def tell(self, system: Manifest, notices: Iterable[Notice], now: datetime) -> None:
-        """Makes Kubernetes Events. One that cannot be made is only counted: it keeps nothing else from being done."""
+    async def tell(self, system: Manifest, notices: Iterable[Notice], now: datetime) -> set[Notice]:
+        """Makes Kubernetes Events. One that cannot be made keeps nothing from being done; it is returned."""
+        refused = set()
         for notice in dict.fromkeys(notices):
             self._count("event", EVENTS)
             try:
                 await self._api.create(EVENTS, _event(system, notice, now))
             except ApiError as error:
                 self._metrics.errors.labels(f"Event{error.reason}").inc()
+                refused.add(notice)
+        return refused
 
     async def _act(self, system: Manifest, action: Action) -> _Done:
         namespace, name = system["metadata"]["namespace"], system["metadata"]["name"]

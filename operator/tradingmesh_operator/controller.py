@@ -162,7 +162,6 @@ class Controller:
         if system is None:
             self._forget(key)
             return None
-        first = key not in self._known
         self._known.add(key)
         span.set_attribute("generation", system["metadata"].get("generation", 0))
         now = self._now()
@@ -183,8 +182,10 @@ class Controller:
         status = status_of(system, observed, plan, outcome.problems, now)
         with self._traces.part("status"):
             created = datetime.fromisoformat(system["metadata"]["creationTimestamp"])
-            notices = [*self._outages.to_tell(key, created, first=first), *plan.events, *outcome.notices]
-            await self._write_down(system, status, notices, now)
+            away = self._outages.to_tell(key, created)
+            refused = await self._write_down(system, status, [*away, *plan.events, *outcome.notices], now)
+        if not refused.intersection(away):
+            self._outages.told(key)
         self._listener.remember(key, observed.pods)
         plan = plan._replace(problems=(*plan.problems, *outcome.problems))
         span.set_attribute("problems", [reason for reason, _ in plan.problems])
@@ -217,8 +218,11 @@ class Controller:
         self._backlogs[key] = kept
         return observed._replace(backlogs=kept)
 
-    async def _write_down(self, system: Manifest, status: Status, notices: list[Notice], now: datetime) -> None:
-        """The status is written always, also after a failure; but not where nothing changed."""
+    async def _write_down(self, system: Manifest, status: Status, notices: list[Notice], now: datetime) -> set[Notice]:
+        """The status is written always, also after a failure; but not where nothing changed.
+
+        Returns of what no Event could be made.
+        """
         before = system.get("status", {})
         try:
             if status != before:
@@ -226,13 +230,13 @@ class Controller:
         except ApiError as error:
             if error.status != 404:  # it has just gone, let go by ourselves
                 raise
-        await self._writer.tell(system, [*notices, *transitions(before, status)], now)
+        return await self._writer.tell(system, [*notices, *transitions(before, status)], now)
 
     def _again(self, key: Key, system: Manifest, observed: Observed, plan: Plan, status: Status) -> float:
         if plan.problems:
             return self._later(key)
         self._failures.pop(key, None)
-        if plan.held or plan.state == "Draining":
+        if plan.held or plan.state == "Draining" or self._outages.waits(key):
             return SOON_S
         if system["spec"].get("fillProcessors", {}).get("autoscaling"):
             return self._settings.configz_every_s  # its window passes although nobody says anything new

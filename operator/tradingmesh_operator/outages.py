@@ -15,6 +15,7 @@ class Outages:
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
         self._since_s: float | None = None
+        self._seen: set[Key] = set()
         self._untold: dict[Key, Notice] = {}
         self._unattended: tuple[datetime, Notice] | None = None
 
@@ -38,16 +39,26 @@ class Outages:
             told = Notice("OperatorAway", _nobody(lasted_s), warning=True)
             self._unattended = now - timedelta(seconds=lasted_s), told
 
-    def to_tell(self, key: Key, created: datetime, *, first: bool) -> tuple[Notice, ...]:
-        """What a system that is looked at has to be told; at the `first` look also of the time before this operator."""
-        told = self._untold.pop(key, None)
-        if told is None and first and self._unattended is not None and created < self._unattended[0]:
-            told = self._unattended[1]
-        return () if told is None else (told,)
+    def to_tell(self, key: Key, created: datetime) -> tuple[Notice, ...]:
+        """What a system has to be told, until it was; the first time it is looked at, also of the time before us."""
+        if key not in self._seen:
+            self._seen.add(key)
+            if self._unattended is not None and created < self._unattended[0]:
+                self._untold.setdefault(key, self._unattended[1])
+        return (self._untold[key],) if key in self._untold else ()
+
+    def told(self, key: Key) -> None:
+        """The Event is made."""
+        self._untold.pop(key, None)
+
+    def waits(self, key: Key) -> bool:
+        """Whether something could not be told yet: just after its start the API server takes no Events."""
+        return key in self._untold
 
     def forget(self, key: Key) -> None:
         """The system is gone."""
         self._untold.pop(key, None)
+        self._seen.discard(key)
 
 
 def _away(lasted_s: float) -> str:

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import yaml
 
@@ -45,6 +45,7 @@ class ApiServer:
         self._port = next(self._ports)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._logs: list[IO[bytes]] = []
+        self._tls: ssl.SSLContext | None = None
         self._keys()
         self._etcd()
 
@@ -134,6 +135,26 @@ class ApiServer:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done
 
+    def read(self, path: str) -> dict[str, Any]:
+        """What is at a path of the API; empty where there is nothing. Costs a hundredth of what kubectl does.
+
+        Raises `OSError` where nobody answers, or refuses.
+        """
+        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self._token}"})  # noqa: S310 - ours
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=self._trusted()) as answer:  # noqa: S310 - ours
+                found: dict[str, Any] = json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return {}
+        return found
+
+    def _trusted(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context(cafile=self.certificate)
+        return self._tls
+
     def _keys(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         # system:masters may do everything; who wants less asks for a service account's token.
@@ -193,7 +214,7 @@ class ApiServer:
         if url.startswith("https:"):
             if not self.certificate.exists():
                 return False
-            trusted = ssl.create_default_context(cafile=self.certificate)
+            trusted = self._trusted()
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self._token}"})  # noqa: S310 - ours
         try:
             with urllib.request.urlopen(request, timeout=5, context=trusted) as answer:  # noqa: S310 - ours

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.charts.rendering import completed
 from tests.cluster.api_server import ApiServer
@@ -22,7 +22,8 @@ CRD = Path(__file__).parents[2] / "manifests" / "crd.yaml"
 NAMESPACES = 10
 STEADY_S = 60.0
 _QUIET_S = 5.0
-_RECONCILED = '{range .items[*]}{.status.conditions[?(@.type=="Reconciled")].status}{"\\n"}{end}'
+_LOOK_EVERY_S = 0.9
+_ALL = "/apis/tradingmesh.io/v1alpha1/tradingsystems"
 
 
 class Figures(NamedTuple):
@@ -67,9 +68,9 @@ def _measured(server: ApiServer, operator: OperatorProcess, systems: int, steady
     _create(server, wanted)
 
     def reconciled() -> bool:
+        time.sleep(_LOOK_EVERY_S)
         peaks.append(operator.memory_mb)
-        told = server.kubectl("get", "tsys", "--all-namespaces", "-o", f"jsonpath={_RECONCILED}").stdout
-        return told.count("True") == systems
+        return sum(map(_is_reconciled, server.read(_ALL)["items"])) == systems
 
     until(reconciled, f"{systems} reconciled", 60 + 5 * systems)
     elapsed_s = time.monotonic() - began_s
@@ -80,6 +81,11 @@ def _measured(server: ApiServer, operator: OperatorProcess, systems: int, steady
     objects = int(operator.metric("writes_total", verb="apply") + operator.metric("writes_total", verb="create"))
     memory_mb = max(*peaks, operator.memory_mb)
     return Figures(systems, elapsed_s, objects, memory_mb, operator.cpu_s, written)
+
+
+def _is_reconciled(system: dict[str, Any]) -> bool:
+    told = system.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Reconciled" and one["status"] == "True" for one in told)
 
 
 def _create(server: ApiServer, items: list[dict[str, object]]) -> None:

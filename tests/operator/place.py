@@ -2,20 +2,49 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from tests.cluster.api_server import ApiServer
 from tests.cluster.waiting import until
 from tests.operator.given import manifest
 
 Object = dict[str, Any]
-CHILDREN = (
-    "configmaps,secrets,services,serviceaccounts,deployments,statefulsets,poddisruptionbudgets,networkpolicies,jobs"
-)
+CORE = "/api/v1"
+APPS = "/apis/apps/v1"
+WHERE = {
+    "configmaps": CORE,
+    "events": CORE,
+    "pods": CORE,
+    "resourcequotas": CORE,
+    "secrets": CORE,
+    "serviceaccounts": CORE,
+    "services": CORE,
+    "deployments": APPS,
+    "statefulsets": APPS,
+    "jobs": "/apis/batch/v1",
+    "horizontalpodautoscalers": "/apis/autoscaling/v2",
+    "networkpolicies": "/apis/networking.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
+    "scaledobjects": "/apis/keda.sh/v1alpha1",
+    "tradingsystems": "/apis/tradingmesh.io/v1alpha1",
+}
+"""Where the API has each kind that tests look at."""
+CHILDREN = {
+    "configmaps": "ConfigMap",
+    "deployments": "Deployment",
+    "jobs": "Job",
+    "networkpolicies": "NetworkPolicy",
+    "poddisruptionbudgets": "PodDisruptionBudget",
+    "secrets": "Secret",
+    "serviceaccounts": "ServiceAccount",
+    "services": "Service",
+    "statefulsets": "StatefulSet",
+}
 OF_DEMO = "app.kubernetes.io/part-of=tradingmesh,app.kubernetes.io/instance=demo"
 
 
 class Place:
-    """kubectl, bound to a namespace."""
+    """What is done there is done by kubectl; what is there is asked of the API itself, for tests ask all the time."""
 
     def __init__(self, server: ApiServer, namespace: str) -> None:
         self.server = server
@@ -30,11 +59,17 @@ class Place:
         """Applies a TradingSystem as a user does."""
         self.kubectl("apply", "-f", "-", stdin=manifest(changes, name=name))
 
-    def get(self, what: str, name: str = "") -> Object:
-        """One object, or a list of them; empty where there is none."""
-        told = self.kubectl("get", what, *([name] if name else []), "-o", "json", "--ignore-not-found")
-        found: Object = json.loads(told) if told.strip() else {}
+    def get(self, kind: str, name: str) -> Object:
+        """One object, by its kind's name in the singular; empty where there is none."""
+        return self.server.read(f"{self._path(f'{kind}s')}/{name}")
+
+    def all(self, plural: str, labels: str = "") -> list[Object]:
+        """Those of a kind."""
+        found: list[Object] = self.server.read(f"{self._path(plural)}?labelSelector={quote(labels)}")["items"]
         return found
+
+    def _path(self, plural: str) -> str:
+        return f"{WHERE[plural]}/namespaces/{self.namespace}/{plural}"
 
     def system(self, name: str = "demo") -> Object:
         """A TradingSystem."""
@@ -42,8 +77,8 @@ class Place:
 
     def children(self) -> set[str]:
         """Everything that belongs to the system `demo`, as `Kind/name`."""
-        told = self.kubectl("get", CHILDREN, "-l", OF_DEMO, "-o", "json")
-        return {f"{one['kind']}/{one['metadata']['name']}" for one in json.loads(told)["items"]}
+        found = ((kind, one) for plural, kind in CHILDREN.items() for one in self.all(plural, OF_DEMO))
+        return {f"{kind}/{one['metadata']['name']}" for kind, one in found}
 
     def condition(self, kind: str, name: str = "demo") -> tuple[str, str, str]:
         """Status, reason and message of a condition; empty where nobody has said."""
@@ -57,8 +92,11 @@ class Place:
 
     def events(self, type_: str = "") -> dict[str, str]:
         """The messages of each reason, the newest first; of Normal or Warning ones, or of both."""
-        told = self.get("events")["items"]
-        mine = [one for one in told if one["involvedObject"]["kind"] == "TradingSystem" and type_ in ("", one["type"])]
+        mine = [
+            one
+            for one in self.all("events")
+            if one["involvedObject"]["kind"] == "TradingSystem" and type_ in ("", one["type"])
+        ]
         found: dict[str, str] = {}
         for one in sorted(mine, key=lambda one: str(one["lastTimestamp"]), reverse=True):
             found[one["reason"]] = "; ".join(filter(None, (found.get(one["reason"]), one["message"])))
@@ -66,7 +104,7 @@ class Place:
 
     def let_run(self) -> None:
         """Does what a kubelet would: every pod is running and ready."""
-        pods = [pod["metadata"]["name"] for pod in self.get("pods")["items"]]
+        pods = [pod["metadata"]["name"] for pod in self.all("pods")]
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         if pods:
             self.kubectl(

@@ -45,9 +45,8 @@ class SpeakingPod:
 
     def manifest(self) -> dict[str, Any]:
         """The pod as the API server has it; empty where there is none."""
-        label = f"app.kubernetes.io/name={self._component}"
-        items = json.loads(self._place.kubectl("get", "pods", "-l", label, "-o", "json"))["items"]
-        return dict(items[0]) if items else {}
+        found = self._place.all("pods", f"app.kubernetes.io/name={self._component}")
+        return found[0] if found else {}
 
 
 def _handler(pod: SpeakingPod) -> type[BaseHTTPRequestHandler]:

@@ -67,10 +67,11 @@ def test_it_is_halted_before_it_goes(place: Place) -> None:
         place.kubectl("delete", "tsys", "demo", "--wait=false")
         until(lambda: "trading: Halted" in _manifest(place), "the halt", 60)
         manager.says = _says(2, manifest_trading="Halted")
-        assert place.system()["status"]["phase"] == "Deleting"
+        until(lambda: place.system()["status"]["phase"] == "Deleting", "the phase", 60)
         engine.says = _says(2, orders_open={"New": 0})
         until(lambda: not place.system(), "the system gone", 60)
-    assert place.events("Normal")["Drained"] == "trading is halted and no order is open"
+    told = until(lambda: place.events("Normal").get("Drained"), "the Event")
+    assert told == "trading is halted and no order is open"
     until(lambda: not place.children(), "nothing left", 60)
 
 
@@ -95,7 +96,7 @@ def test_positions_are_closed_first_where_that_is_asked_for(place: Place) -> Non
         until(lambda: "trading: Halted" in _manifest(place), "the halt", 60)
         manager.says = _says(2, positions=[], manifest_trading="Halted")
         until(lambda: not place.system(), "the system gone", 60)
-    assert "Drained" in place.events()
+    until(lambda: place.events("Normal").get("Drained"), "the Event")
     until(lambda: not place.children(), "nothing left", 60)
 
 
@@ -111,7 +112,7 @@ def test_parts_that_go_in_the_middle_keep_nothing(place: Place) -> None:
         place.kubectl("delete", "statefulset", "demo-risk-manager", "--wait=false")
         place.kubectl("delete", "pod", "--all", "--force", "--wait=false")
         until(lambda: not place.system(), "the system gone", 60)
-    assert "no risk manager runs" in place.events("Warning")["NotDrained"]
+    assert "no risk manager runs" in until(lambda: place.events("Warning").get("NotDrained", ""), "the Event")
 
 
 def test_each_look_is_a_trace(place: Place, receiver: OtlpReceiver) -> None:

@@ -69,4 +69,4 @@ def test_an_order_that_stays_open_does_not_keep_the_system(place: Place) -> None
         until(engine.run, "the engine's pod", 60)
         place.kubectl("delete", "tsys", "demo", "--wait=false")
         until(lambda: not place.system(), "the system gone", 60)
-    assert "3 orders open" in place.events()["DrainTimedOut"]
+    assert "3 orders open" in until(lambda: place.events("Warning").get("DrainTimedOut", ""), "the Event")

@@ -35,7 +35,7 @@ def test_its_rights_are_enough(place: Place, operator: OperatorProcess, tmp_path
         place.kubectl("delete", "service", "demo-risk-manager")
         until(lambda: place.get("service", "demo-risk-manager"), "the Service again")
         place.kubectl("delete", "tsys", "demo", "--timeout=60s")
-        assert "NotDrained" in place.events()
+        until(lambda: place.events("Warning").get("NotDrained"), "the Event")
         assert limited.metric("errors_total") == 0, limited.log.read_text()
         assert "orbidden" not in limited.log.read_text()
     finally:

@@ -1,6 +1,5 @@
 """The number of fill processors, by hand and by backlog, against the real API server."""
 
-import json
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ AUTOSCALED = {"minReplicas": 1, "maxReplicas": 6, "targetBacklog": 100, "stabili
 
 def _replicas(place: Place) -> tuple[Any, Any]:
     """What the spec asks for, and what the Deployment is told."""
-    found = json.loads(place.kubectl("get", "tsys/demo", "deployment/demo-fill-processor", "-o", "json"))["items"]
-    return found[0]["spec"]["fillProcessors"]["replicas"], found[1]["spec"]["replicas"]
+    told = place.get("deployment", "demo-fill-processor")
+    return place.system()["spec"]["fillProcessors"]["replicas"], told["spec"]["replicas"]
 
 
 def _autoscaler(name: str, target: Object, *, at_least: int) -> Object:
@@ -36,9 +35,13 @@ def test_a_horizontal_pod_autoscaler_scales_the_system(place: Place) -> None:
     target = {"apiVersion": "tradingmesh.io/v1alpha1", "kind": "TradingSystem", "name": "demo"}
     place.kubectl("create", "-f", "-", stdin=_autoscaler("mine", target, at_least=4))
     until(lambda: _replicas(place) == (4, 4), "four", 90)
-    told = {one["type"]: one["status"] for one in place.get("hpa", "mine")["status"]["conditions"]}
+    told = {one["type"]: one["status"] for one in place.get("horizontalpodautoscaler", "mine")["status"]["conditions"]}
     assert told["AbleToScale"] == "True"
-    until(lambda: place.get("hpa", "mine")["status"].get("currentReplicas") == 4, "that it sees four", 60)
+    until(
+        lambda: place.get("horizontalpodautoscaler", "mine")["status"].get("currentReplicas") == 4,
+        "that it sees four",
+        60,
+    )
     place.apply({"fillProcessors.autoscaling": AUTOSCALED})
     until(lambda: place.condition("Degraded")[:2] == ("True", "ScaledTwice"), "that two want to scale", 60)
     assert "HorizontalPodAutoscaler mine" in until(lambda: place.events().get("ScaledTwice", ""), "the Event")

@@ -45,7 +45,7 @@ def _others_go_on(place: Place) -> None:
 def test_an_exceeded_quota_is_told_and_outlived(place: Place) -> None:
     """What the quota lets through is made, and the rest when it is raised."""
     place.kubectl("create", "quota", "small", "--hard=services=3")
-    until(lambda: place.get("quota", "small").get("status", {}).get("hard"), "a quota in force", 60)
+    until(lambda: place.get("resourcequota", "small").get("status", {}).get("hard"), "a quota in force", 60)
     place.apply()
     message = _until_refused(place, "QuotaExceeded")
     assert "exceeded quota: small" in message
@@ -126,7 +126,7 @@ def test_a_missing_secret_is_named(place: Place) -> None:
     place.until_reconciled()
     told = "Secret keys is missing: create it with APCA_API_KEY_ID and APCA_API_SECRET_KEY"
     assert told in _until_degraded(place, "SecretMissing")
-    assert place.condition("Ready")[1] == "SecretMissing"
+    until(lambda: place.condition("Ready")[1] == "SecretMissing", "the same in Ready", 60)
     place.kubectl("create", "secret", "generic", "keys", KEYS[0].format(place.namespace))
     until(lambda: "has no APCA_API_SECRET_KEY: add it" in place.condition("Degraded")[2], "the key that is missing", 60)
     place.kubectl("delete", "secret", "keys")
@@ -194,7 +194,7 @@ def _last_words(place: Place) -> subprocess.CompletedProcess[str]:
 
 
 def _pod_of(place: Place, component: str) -> str:
-    pods = [pod["metadata"] for pod in place.get("pods")["items"] if "deletionTimestamp" not in pod["metadata"]]
+    pods = [pod["metadata"] for pod in place.all("pods") if "deletionTimestamp" not in pod["metadata"]]
     names = (pod["name"] for pod in pods if pod["labels"]["app.kubernetes.io/name"] == component)
     return next((name for name in names if name.startswith("demo-")), "")
 

@@ -6,7 +6,7 @@ from tests.operator.wanted import NOW
 from tradingmesh_operator.objects import Key
 from tradingmesh_operator.outages import Outages
 
-A, B = Key("n", "a"), Key("n", "b")
+A, B, C = Key("n", "a"), Key("n", "b"), Key("n", "c")
 
 
 class Clock:
@@ -18,8 +18,11 @@ class Clock:
         return self.now_s
 
 
-def _told(outages: Outages, key: Key, *, first: bool = False) -> list[tuple[str, bool]]:
-    return [(one.reason, one.warning) for one in outages.to_tell(key, NOW - timedelta(days=1), first=first)]
+def _told(outages: Outages, key: Key) -> list[tuple[str, bool]]:
+    """What a system that was made a day ago is told, once."""
+    found = [(one.reason, one.warning) for one in outages.to_tell(key, NOW - timedelta(days=1))]
+    outages.told(key)
+    return found
 
 
 def test_everybody_is_told_once_that_the_api_server_was_away() -> None:
@@ -31,8 +34,9 @@ def test_everybody_is_told_once_that_the_api_server_was_away() -> None:
     outages.began()
     clock.now_s += 5
     assert set(outages.ended((A, B))) == {A, B}
-    [notice] = outages.to_tell(A, NOW, first=False)
+    [notice] = outages.to_tell(A, NOW)
     assert "did not answer for 12 s" in notice.message
+    assert _told(outages, A) == [("ApiServerAway", True)]
     assert _told(outages, A) == []
     outages.forget(B)
     assert _told(outages, B) == []
@@ -53,14 +57,26 @@ def test_a_time_without_an_operator_is_told_to_who_lived_through_it() -> None:
     """At the first look of the new one, and not to a system made since."""
     outages = Outages(Clock())
     outages.unattended(95.4, NOW)
-    assert _told(outages, A, first=True) == [("OperatorAway", True)]
+    assert _told(outages, A) == [("OperatorAway", True)]
     assert _told(outages, A) == []
-    assert outages.to_tell(B, NOW - timedelta(seconds=90), first=True) == ()
-    assert "no operator worked for 95 s" in outages.to_tell(B, NOW - timedelta(seconds=100), first=True)[0].message
+    assert outages.to_tell(B, NOW - timedelta(seconds=90)) == ()
+    assert "no operator worked for 95 s" in outages.to_tell(C, NOW - timedelta(seconds=100))[0].message
+
+
+def test_what_could_not_be_told_waits() -> None:
+    """Until it was, however often the system is looked at meanwhile."""
+    outages = Outages(Clock())
+    outages.unattended(95, NOW)
+    created = NOW - timedelta(days=1)
+    assert outages.to_tell(A, created) == outages.to_tell(A, created) != ()
+    assert outages.waits(A)
+    outages.told(A)
+    assert not outages.waits(A)
+    assert outages.to_tell(A, created) == ()
 
 
 def test_a_quick_change_of_operators_is_not_worth_telling() -> None:
     """An upgrade hands the Lease over."""
     outages = Outages(Clock())
     outages.unattended(0.5, NOW)
-    assert _told(outages, A, first=True) == []
+    assert _told(outages, A) == []
