@@ -13,6 +13,8 @@ from tests.cluster.build_tools import cache
 from tests.cluster.packages import need
 
 CERTIFICATES = "/etc/ssl/certs"
+LAYERS_MAX = 600
+"""Some 18 GB. A build of everything after a change of the program leaves a hundred."""
 
 
 def store() -> Path:
@@ -40,6 +42,14 @@ def images() -> dict[str, str]:
     """The id of each image that is there, by its name."""
     listed = buildah("images", "--no-trunc", "--format", "{{.Name}}:{{.Tag}} {{.ID}}").splitlines()
     return dict(line.split(" ", 1) for line in listed)
+
+
+def tidy() -> bool:
+    """Lets go of layers that no image has, once there are too many: the next build makes some anew. Says if it did."""
+    if len(buildah("images", "--all", "--quiet").split()) <= LAYERS_MAX:
+        return False
+    buildah("rmi", "--prune")
+    return True
 
 
 def build_from(context: Path, dockerfile: str, name: str) -> None:

@@ -39,6 +39,7 @@ def build_images(tag: str | None = None) -> None:
     }
     command = ["make", "images", *(f"{name}={value}" for name, value in told.items())]
     subprocess.run(command, check=True, cwd=CHECKOUT, stdout=sys.stderr, timeout=3600)
+    buildah.tidy()
 
 
 def wanted(tag: str) -> dict[str, str]:
