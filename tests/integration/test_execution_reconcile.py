@@ -25,10 +25,11 @@ from tradingmesh.core.orders.effects import (
 )
 from tradingmesh.core.orders.record import Execution, OrderUpdate
 from tradingmesh.core.signal import Side
-from tradingmesh.core.standing import OpeningPosition, OrderWorking
+from tradingmesh.core.standing import BrokerPosition, OpeningPosition, OrderWorking
 from tradingmesh.execution_engine.engine import ExecutionEngine
 from tradingmesh.testing.execution_peers import ExecutionPeers
 from tradingmesh.testing.recording_broker import RecordingBroker
+from tradingmesh.wire.messages import REPORT
 
 MakeContext = Callable[..., Any]
 Until = Callable[..., None]
@@ -136,12 +137,15 @@ def test_what_the_account_holds_is_where_it_begins(make_context: MakeContext, un
     assert body == OpeningPosition("IBM", Decimal("-7.5"), Decimal(10), CONTACT)
     mesh.in_sync()
     assert [since for since, _ in mesh.broker.asked] == [0, CONTACT - 1_000]
-    assert mesh.engine.status()["backlog"] == 1
+    told = [REPORT.decode(parcel.payload).body for parcel in mesh.outbox.unacked()]
+    assert told[0] == body
+    assert [(type(one), one.quantity) for one in told[1:]] == [(BrokerPosition, Decimal("-7.5"))] * 2
     mesh.end()
     again = Mesh(make_context, until, Snapshot(CONTACT + 2, (), (), **account("1000", IBM="-7.5"))).in_sync()
     assert isinstance(again.report().body, OpeningPosition)
     assert again.engine.status()["broker"]["differences"] == []
-    assert again.engine.status()["backlog"] <= 2
+    bodies = [REPORT.decode(parcel.payload).body for parcel in again.outbox.unacked()]
+    assert sum(isinstance(one, OpeningPosition) for one in bodies) == 1
 
 
 def test_an_answer_longer_than_memory_brings_nothing_twice(

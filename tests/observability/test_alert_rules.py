@@ -88,6 +88,7 @@ CASES = [
     Case("ReportSetAside", "quiet", {of("reports_set_aside_total", RISK): "3x30"}),
     Case("BrokerOutOfSync", "fires", {of("broker_in_sync", ENGINE): "0x30", of("broker_differing", ENGINE): "0x30"}),
     Case("BrokerOutOfSync", "fires", {of("broker_in_sync", ENGINE): "1x30", of("broker_differing", ENGINE): "1x30"}),
+    Case("BrokerOutOfSync", "fires", {of("broker_in_sync", ENGINE): "1x30", of("ledger_differing", RISK): "1x30"}),
     Case(
         "BrokerOutOfSync", "quiet", {of("broker_in_sync", ENGINE): "1x18 0x10", of("broker_differing", ENGINE): "0x30"}
     ),

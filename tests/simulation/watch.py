@@ -171,7 +171,16 @@ class Watch:
     def look_again_and_again(self) -> None:
         """What no single event would show."""
         self.check_covered()
+        self._check_agreed()
         self._world.time.after(LOOK_NS, self.look_again_and_again)
+
+    def _check_agreed(self) -> None:
+        """While no report was set aside, nobody is told that the ledger lacks something."""
+        manager = self._world.processes["risk-manager"].service
+        if manager is None or manager._core.state.reports.kept_count:
+            return
+        for _, told in manager._core.state.differences.told():
+            self._world.violation("a false alarm of the ledger", told)
 
     def check_covered(self) -> None:
         """All that may still fill of our orders is reserved at the risk manager."""

@@ -19,7 +19,7 @@ from tradingmesh.core.risk.records import ReportBooked, RiskRecord, decode, enco
 from tradingmesh.core.risk.reservations import Reservations
 from tradingmesh.core.risk.snapshot import RiskSnapshot, decode_snapshot, encode_snapshot
 from tradingmesh.core.signal import Side, Signal
-from tradingmesh.core.standing import EngineStarted, OpeningPosition
+from tradingmesh.core.standing import BrokerPosition, EngineStarted, OpeningPosition
 from tradingmesh.testing.risk_desk import OUTBOX, RiskDesk, limits
 
 SYMBOLS = ("IBM", "BAC", "C")
@@ -54,6 +54,7 @@ class History:
                 self._flatten,
                 self._engine_starts,
                 self._opens,
+                self._broker_has,
                 self._poison,
                 self._wrong_figures,
                 self._reset,
@@ -149,6 +150,11 @@ class History:
         opening = OpeningPosition(self._chance.choice(SYMBOLS), Decimal(40), Decimal("99.99"), self.desk.now_ns)
         impact = taken_over(opening.quantity, opening.price)
         self._say(self.desk.apply(msgspec.structs.replace(self.desk.report(opening), cash_impact=impact)))
+
+    def _broker_has(self) -> None:
+        symbol = self._chance.choice(SYMBOLS)
+        held = self.desk.core.state.ledger.position(symbol).quantity + self._chance.choice([0, 1])
+        self._say(self.desk.apply(self.desk.report(BrokerPosition(symbol, held, self.desk.now_ns))))
 
     def _poison(self) -> None:
         place = self.desk.report(EngineStarted(0, ())).report

@@ -21,6 +21,8 @@ class Check(StrEnum):
     TRADING_STATE = "trading-state"
     CIRCUIT_BREAKER = "circuit-breaker"
     RESTRICTED_SYMBOL = "restricted-symbol"
+    LEDGER = "ledger"
+    """The broker has another position of the symbol than the ledger: only what reduces both is approved."""
     DUPLICATE = "duplicate"
     ORDER_QUANTITY = "order-quantity"
     QUOTE_AGE = "quote-age"

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from tradingmesh.core.signal import Side
-from tradingmesh.core.standing import EngineStarted, OpeningPosition, OrderWorking
+from tradingmesh.core.standing import BrokerPosition, EngineStarted, OpeningPosition, OrderWorking
 
 
 class Fill(msgspec.Struct, frozen=True, tag="fill"):
@@ -39,7 +39,7 @@ class OrderClosed(msgspec.Struct, frozen=True, tag="closed"):
     reason: str = ""
 
 
-Body = Fill | OrderClosed | OrderWorking | OpeningPosition | EngineStarted
+Body = Fill | OrderClosed | OrderWorking | OpeningPosition | BrokerPosition | EngineStarted
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -44,6 +44,22 @@ class OpeningPosition(msgspec.Struct, frozen=True, tag="opening"):
         return ""
 
 
+class BrokerPosition(msgspec.Struct, frozen=True, tag="position"):
+    """What the broker has of a symbol, as a reconciliation found it to be what the engine reported (quantity signed).
+
+    It stands in the symbol's line behind every fill that is in it: what the ledger has by then must be the same.
+    """
+
+    symbol: str
+    quantity: Decimal
+    timestamp_ns: int
+
+    @property
+    def client_order_id(self) -> str:
+        """None: it is of no order."""
+        return ""
+
+
 class EngineStarted(msgspec.Struct, frozen=True, tag="engine-started"):
     """A life of an execution engine began, and found these reservations in its outbox, used by an order or a report.
 

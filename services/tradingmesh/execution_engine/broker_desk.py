@@ -194,6 +194,7 @@ class BrokerDesk:
             self._synced_ns = snapshot.broker_ns
             self._outbox.set_number("synced_ns", snapshot.broker_ns)
         unsure = self._holdings.compare(snapshot)
+        self._do(self._table.agreed(self._holdings.agreed, self._now_ns()))
         self._conclude(findings_of(effects, snapshot), first=first, unsure=unsure)
 
     def _first_contact(self, snapshot: Snapshot) -> list[Effect]:

@@ -14,6 +14,7 @@ from tradingmesh.core.risk.core import RiskCore
 from tradingmesh.core.risk.status import ledger_of
 from tradingmesh.risk_manager.check_desk import CheckDesk
 from tradingmesh.risk_manager.control_desk import ControlDesk
+from tradingmesh.risk_manager.difference_watch import DifferenceWatch
 from tradingmesh.risk_manager.limits_desk import LimitsDesk
 from tradingmesh.risk_manager.recorder import Recorder
 from tradingmesh.risk_manager.recovery import recover
@@ -44,6 +45,7 @@ class RiskManager:
         self._checks = CheckDesk(context, self._core, self._recorder)
         self._reports = ReportDesk(context, self._core, self._recorder)
         self._control = ControlDesk(context, self._core, self._checks, self._recorder)
+        DifferenceWatch(context, self._core)
         self._trading = TradingDesk(context, self._core, self._recorder)
         self._ticks = self._hear_ticks()
         self._received_ns = 0

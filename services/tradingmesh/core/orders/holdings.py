@@ -30,6 +30,8 @@ class Holdings:
         self._only_fills = only_fills
         self._recent: list[Fill] = []
         self._suspected: frozenset[str] = frozenset()
+        self.agreed: dict[str, Decimal] = {}
+        """The positions that the last answer has as they were booked."""
         self.differing: dict[str, str] = {}
         """The differences that two answers in a row have shown: what differs, and how, in a sentence."""
 
@@ -57,6 +59,7 @@ class Holdings:
 
     def compare(self, snapshot: Snapshot) -> bool:
         """Takes the broker's answer, once its fills are booked. Whether to ask again, to be sure of a difference."""
+        self.agreed = {}
         if snapshot.positions is None or snapshot.cash is None or not self.known:
             return False
         later = [fill for fill in self._recent if fill.timestamp_ns >= snapshot.broker_ns]
@@ -67,6 +70,7 @@ class Holdings:
             for symbol in sorted((self._amounts.keys() | theirs.keys()) - {CASH})
             if theirs.get(symbol, ZERO) not in self._possible(symbol, later)
         }
+        self.agreed = {symbol: held for symbol, held in self._amounts.items() if symbol not in found and symbol != CASH}
         if self._only_fills and not later and snapshot.cash != self._amounts[CASH]:
             found[CASH] = f"cash: {self._sentence(CASH, snapshot.cash)}"
         certain = found.keys() & self._suspected

@@ -7,7 +7,7 @@ at the broker is reported as closed, so that its reservation is released. A fill
 the order had filled with it; whichever way it was heard, and whoever placed the order.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -38,8 +38,10 @@ from tradingmesh.core.orders.lifecycle import EVENTS, advance
 from tradingmesh.core.orders.record import Order, OrderEvent, OrderStatus, OrderUpdate, order_of
 from tradingmesh.core.orders.reports import adopted, closed_of, fill_of, keys_of, tell_of, working_of
 from tradingmesh.core.risk.reservations import SIGNAL_HORIZON_NS
-from tradingmesh.core.standing import EngineStarted, OpeningPosition
+from tradingmesh.core.standing import BrokerPosition, EngineStarted, OpeningPosition
 
+AGREED_TIMES = 2
+"""So often is the same position told: a difference that the ledger finds twice in a row is certain."""
 OPEN_MAX = 10_000
 POSTING_MAX = 64
 
@@ -66,6 +68,7 @@ class OrderTable:
         self._posting: set[str] = set()
         self._nowhere: set[str] = set()
         self._sequences: dict[str, int] = {}
+        self._agreed: dict[str, tuple[int, int]] = {}
 
     # What is there
 
@@ -134,6 +137,17 @@ class OrderTable:
             for held in positions
             if held.quantity
         ]
+
+    def agreed(self, positions: Mapping[str, Decimal], now_ns: int) -> list[Effect]:
+        """What the account has, for the ledger to compare: of each line that went on, twice before it falls silent."""
+        effects: list[Effect] = []
+        for symbol, quantity in positions.items():
+            last, times = self._agreed.get(symbol, (0, 0))
+            times = times + 1 if last == self._sequences.get(symbol, 0) else 1
+            if times <= AGREED_TIMES:
+                effects.append(Send(self._report(BrokerPosition(symbol, quantity, now_ns), "", "")))
+                self._agreed[symbol] = self._sequences[symbol], times
+        return effects
 
     # From signal to submission
 

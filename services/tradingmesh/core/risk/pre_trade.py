@@ -102,6 +102,14 @@ def restricted_symbol(state: RiskState, ask: Ask) -> str:
     return f"{ask.book.symbol} is restricted" if ask.book.symbol in state.limits.restricted else ""
 
 
+def ledger_agrees(state: RiskState, ask: Ask) -> str:
+    """The ledger has what the broker has of the symbol; else the order reduces the one position and the other."""
+    more_e9 = state.differences.of_e9(ask.book.symbol)
+    if not more_e9 or (ask.reduces and ask.exposure_e9 + ask.signal.side.sign * more_e9 <= 0):
+        return ""
+    return f"{dict(state.differences.told())[ask.book.symbol]}: only what reduces both is approved"
+
+
 def duplicate(state: RiskState, ask: Ask) -> str:
     """A signal is approved once, and an equal order not twice within the window."""
     signal = ask.signal
@@ -282,6 +290,7 @@ TESTS: dict[Check, Test] = {
     Check.TRADING_STATE: trading_state,
     Check.CIRCUIT_BREAKER: circuit_breaker,
     Check.RESTRICTED_SYMBOL: restricted_symbol,
+    Check.LEDGER: ledger_agrees,
     Check.DUPLICATE: duplicate,
     Check.ORDER_QUANTITY: order_quantity,
     Check.QUOTE_AGE: quote_age,
@@ -295,7 +304,7 @@ TESTS: dict[Check, Test] = {
     Check.DAILY_LOSS: daily_loss,
     Check.RESERVATION: reservation,
 }
-_STANDING = frozenset({Check.TRADING_STATE, Check.CIRCUIT_BREAKER, Check.RESTRICTED_SYMBOL})
+_STANDING = frozenset({Check.TRADING_STATE, Check.CIRCUIT_BREAKER, Check.RESTRICTED_SYMBOL, Check.LEDGER})
 _LATE = frozenset(
     {Check.JOURNAL, Check.FENCED, Check.QUOTE_AGE, Check.PRICE_COLLAR, Check.DAILY_LOSS, Check.RESERVATION}
 )

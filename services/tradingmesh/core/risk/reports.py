@@ -14,7 +14,7 @@ from tradingmesh.core.place import Place, PoisonReport
 from tradingmesh.core.risk.ledger import Ledger, cash_impact, taken_over
 from tradingmesh.core.risk.units import PRICE_MAX, QUANTITY_MAX, e9
 from tradingmesh.core.signal import Side
-from tradingmesh.core.standing import OpeningPosition, OrderWorking
+from tradingmesh.core.standing import BrokerPosition, OpeningPosition, OrderWorking
 
 HELD_MAX = 10_000
 FILL_IDS_MAX = 100_000
@@ -73,6 +73,8 @@ def fault_of(booked: BookedReport) -> str:
         _check_moves_nothing(booked)
         if isinstance(body, OrderWorking):
             _check_working(body)
+        elif isinstance(body, BrokerPosition) and not body.quantity.is_zero():
+            e9(body.quantity.copy_abs(), "quantity", QUANTITY_MAX)
     except InputError as error:
         return str(error)
     return ""

@@ -12,6 +12,7 @@ from tradingmesh.contract import TradingState
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import Position
 from tradingmesh.core.risk.breaker import BreakerMoved
+from tradingmesh.core.risk.differences import Difference
 from tradingmesh.core.risk.flatten import FlattenSnapshot
 from tradingmesh.core.risk.rate import OrderKey
 from tradingmesh.core.risk.records import DayStarted
@@ -32,6 +33,7 @@ class RiskSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approved_signals: list[tuple[int, str]]
     recent: list[tuple[int, OrderKey]]
     reports: ReportsSnapshot
+    differences: dict[str, Difference]
     writer_epoch: int
     flatten: FlattenSnapshot
     day: DayStarted

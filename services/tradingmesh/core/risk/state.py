@@ -9,6 +9,7 @@ from decimal import Decimal
 from tradingmesh.contract import CircuitBreakerSpec, RiskLimits, TradingState
 from tradingmesh.core.fills import Fill, OrderClosed
 from tradingmesh.core.risk.breaker import Breaker, BreakerMoved
+from tradingmesh.core.risk.differences import Differences
 from tradingmesh.core.risk.flatten import Flatten
 from tradingmesh.core.risk.ledger import Ledger
 from tradingmesh.core.risk.limits import Limits
@@ -34,7 +35,7 @@ from tradingmesh.core.risk.snapshot import RiskSnapshot
 from tradingmesh.core.risk.symbol_book import SymbolBook
 from tradingmesh.core.risk.units import scaled, text_e18
 from tradingmesh.core.signal import Side
-from tradingmesh.core.standing import EngineStarted, OpeningPosition, OrderWorking
+from tradingmesh.core.standing import BrokerPosition, EngineStarted, OpeningPosition, OrderWorking
 
 _STRICTEST = (TradingState.HALTED, TradingState.REDUCING, TradingState.ACTIVE)
 
@@ -54,6 +55,7 @@ class RiskState:
         self.reservations = Reservations()
         self.recent = RecentOrders()
         self.reports = ReportSequences()
+        self.differences = Differences()
         self.writer_epoch = 0
         """The highest of an execution engine that asked: one of an older epoch is fenced off."""
         self.flatten = Flatten()
@@ -92,6 +94,7 @@ class RiskState:
             approved_signals=self.reservations.approved,
             recent=self.recent.orders,
             reports=self.reports.snapshot(),
+            differences=self.differences.snapshot(),
             writer_epoch=self.writer_epoch,
             flatten=self.flatten.snapshot(),
             day=self.day,
@@ -106,6 +109,7 @@ class RiskState:
         self.reservations.load(snapshot.reservations, snapshot.approved_signals)
         self.recent.load(snapshot.recent)
         self.reports.load(snapshot.reports)
+        self.differences.load(snapshot.differences)
         self.writer_epoch = snapshot.writer_epoch
         self.flatten.load(snapshot.flatten)
         self.breaker.fold(snapshot.breaker)
@@ -213,6 +217,8 @@ class RiskState:
             self._fold_working(body, report.reservation_id)
         elif isinstance(body, OpeningPosition):
             self._fold_opening(body)
+        elif isinstance(body, BrokerPosition):
+            self.differences.compare(body.symbol, self.ledger.position(body.symbol).quantity, body.quantity)
         else:
             self._fold_started(body, report.outbox_epoch)
 

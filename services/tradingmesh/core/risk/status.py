@@ -72,6 +72,8 @@ class RiskStatus(msgspec.Struct, frozen=True):
     reports_waiting: int
     reports_kept: int
     reports_dropped: int
+    differing: tuple[str, ...]
+    """Where the broker has another position than the ledger, a sentence each."""
 
 
 def status_of(state: RiskState) -> RiskStatus:
@@ -104,6 +106,7 @@ def status_of(state: RiskState) -> RiskStatus:
         reports_waiting=state.reports.waiting_count,
         reports_kept=state.reports.kept_count,
         reports_dropped=state.reports.dropped_count,
+        differing=tuple(sentence for _, sentence in state.differences.told()),
     )
 
 
