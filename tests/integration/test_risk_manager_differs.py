@@ -24,7 +24,7 @@ def test_a_difference_is_told_once_and_again_when_it_is_over(
         mesh.answers(0, count)
 
     def gauge() -> float:
-        return mesh.context.metrics.snapshot()["gauges"]["ledger_differing"][""]
+        return float(mesh.context.metrics.snapshot()["gauges"]["ledger_differing"][""])
 
     broker_has(10, 3)
     mesh.run_until(lambda: gauge() == 1)

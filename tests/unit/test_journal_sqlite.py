@@ -1,5 +1,7 @@
 """The SQLite journal: what is committed comes back in order, and what was lost or damaged is told."""
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -143,6 +145,23 @@ def test_another_history_of_the_same_length_is_found(path: Path, tmp_path: Path)
     _written(tmp_path / "other", b"eins", b"zwei").replace(path)
     with pytest.raises(JournalError, match="record 2 is not the one that was committed"):
         SqliteJournal(path)
+
+
+def test_a_first_start_on_a_full_disk_leaves_nothing_that_refuses_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that was made and never filled would be a damaged one for ever."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for call in ("pwrite", "fsync"):
+        with monkeypatch.context() as disk:
+            disk.setattr(os, call, full)
+            with pytest.raises(JournalError, match="No space left on device"):
+                SqliteJournal(path)
+        assert not head_path(path).exists()
+    SqliteJournal(path).close()
 
 
 @pytest.mark.parametrize("what", ["missing", "damaged", "short"])

@@ -47,24 +47,20 @@ class HeadFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        fresh = not path.exists()
         self._marked: Head | None = None
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            if not path.exists():
+                _make(path)
+            self._file = os.open(path, os.O_RDWR)
         except OSError as error:
             raise self._failed(error) from None
-        if fresh:
-            self.mark(Head(START, 0))
-            _sync(self._file)
-            _sync_folder(path.parent)
 
     def mark(self, head: Head) -> None:
         """Writes the place, if it is another one. Raises `JournalError` where it cannot: it may be tried again."""
         if head == self._marked:
             return
-        body = _BODY.pack(_MAGIC, *head.committed, head.flushed)
         try:
-            os.pwrite(self._file, body + _CHECKSUM.pack(crc32(body)), 0)  # one sector: written whole or not at all
+            os.pwrite(self._file, _encoded(head), 0)  # one sector: written whole or not at all
         except OSError as error:
             raise self._failed(error) from None
         self._marked = head
@@ -77,14 +73,28 @@ class HeadFile:
         return JournalError(f"{self._path}: cannot write the journal's head: {error.strerror}")
 
 
-def _sync(file: int) -> None:
-    os.fsync(file)
+def _encoded(head: Head) -> bytes:
+    body = _BODY.pack(_MAGIC, *head.committed, head.flushed)
+    return body + _CHECKSUM.pack(crc32(body))
+
+
+def _make(path: Path) -> None:
+    """The file gets its name once it is whole and on disk: one without its content would be taken for a damaged one."""
+    unnamed = path.with_name(f"{path.name}-new")
+    file = os.open(unnamed, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        os.pwrite(file, _encoded(Head(START, 0)), 0)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    unnamed.replace(path)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
     """A new file is only there for good once its folder is synced (man 2 fsync)."""
     file = os.open(folder, os.O_RDONLY)
     try:
-        _sync(file)
+        os.fsync(file)
     finally:
         os.close(file)
