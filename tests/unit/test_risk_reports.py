@@ -148,3 +148,14 @@ def test_a_commission_finer_than_a_price_is_booked(desk: RiskDesk) -> None:
     assert isinstance(answer, ReportApplied)
     assert answer.cash == Decimal(1_000_000) + fill.cash_impact
     assert desk.core.state.equity_e18 == int(desk.core.state.ledger.equity(desk.core.state.marks()).scaleb(18))
+
+
+def test_an_order_restated_to_what_it_has_filled_holds_nothing(desk: RiskDesk) -> None:
+    """Nothing more may fill: what was reserved is free, and if it is restated once more it is reserved anew."""
+    for quantity, held in (("60", 1), ("0", 0), ("5", 1)):
+        (answer,) = desk.apply(desk.working("hand", BUY, quantity, "100"))
+        assert isinstance(answer, ReportApplied)
+        book = desk.core.state.book("IBM")
+        assert (book.buying_e9, len(desk.core.state.reservations)) == (int(quantity) * 10**9, held)
+    (answer,) = desk.apply(desk.working("hand", BUY, "-1", "100"))
+    assert isinstance(answer, ReportSetAside)

@@ -14,8 +14,9 @@ from tradingmesh.core.signal import Side
 class OrderWorking(msgspec.Struct, frozen=True, tag="working"):
     """An order works at the broker that was not approved as it is: placed elsewhere, or changed there.
 
-    `open_quantity` may still fill at `price` or better; a price of None is whatever the market's is then. An order by
-    notional has `open_notional` dollars to trade, and no quantity. It counts against the limits from now on.
+    `open_quantity` may still fill at `price` or better; a price of None is whatever the market's is then. It is 0 where
+    the broker has restated the order to what had filled. An order by notional has `open_notional` dollars to trade, and
+    no quantity. It counts against the limits from now on.
     """
 
     order_id: str

@@ -105,7 +105,7 @@ def _check_working(working: OrderWorking) -> None:
         raise InputError(f"side {working.side!r} is neither buy nor sell")
     if (working.open_quantity is None) == (working.open_notional is None):
         raise InputError("a working order has either a quantity or a notional")
-    if working.open_quantity is not None:
+    if working.open_quantity is not None and not working.open_quantity.is_zero():
         e9(working.open_quantity, "open_quantity", QUANTITY_MAX)
     if working.open_notional is not None:
         e9(working.open_notional, "open_notional", QUANTITY_MAX)

@@ -262,10 +262,12 @@ class RiskState:
             self._release(reservation_id)
 
     def _fold_working(self, working: OrderWorking, reservation_id: str) -> None:
-        """Reserves what the order may fill, in place of what was reserved for it before."""
+        """Reserves what the order may fill, in place of what was reserved for it before; nothing where that is all."""
         found = self.reservations.get(reservation_id)
         if found is not None:
             self._release(reservation_id)
+        if not (working.open_quantity or working.open_notional):
+            return
         reservation = Reservation(
             reservation_id=reservation_id,
             symbol=working.symbol,
