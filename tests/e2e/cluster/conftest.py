@@ -65,14 +65,14 @@ class Operator:
 
     def __init__(self, kube: Kube, images: dict[str, str]) -> None:
         self._kube = kube
-        self._told = [argument for name, value in images.items() for argument in ("--set-string", f"{name}={value}")]
+        self._images = images
 
-    def install(self) -> None:
-        """`helm install`, or nothing new where it is installed."""
-        where = ["--namespace", self.namespace, "--create-namespace"]
-        self._kube.helm(
-            "upgrade", "--install", self._release, str(CHART), *where, *self._told, "--wait", "--timeout=150s"
-        )
+    def install(self, tag: str | None = None) -> None:
+        """`helm install`, or `helm upgrade` where it is installed, with the usual images or those of another tag."""
+        told = {**self._images, **({"image.tag": tag} if tag else {})}
+        values = [argument for name, value in told.items() for argument in ("--set-string", f"{name}={value}")]
+        where = ["--namespace", self.namespace, "--create-namespace", "--wait", "--timeout=150s"]
+        self._kube.helm("upgrade", "--install", self._release, str(CHART), *where, *values)
 
     def uninstall(self) -> None:
         """`helm uninstall`, which returns when its pod is gone."""

@@ -51,6 +51,10 @@ class Trading:
         self.kube = kube
         self.namespace = namespace
         self.name = name
+        self.broker_name = name
+        """The system whose simulator is the broker: its own, or another's in the namespace."""
+        self.opening_cash = Decimal(0)
+        """What a ledger does not count that began with an account of somebody else's."""
         self.manifest: dict[str, Any] = yaml.safe_load(SAMPLE.read_text())
         self.manifest["metadata"]["name"] = name
 
@@ -101,7 +105,7 @@ class Trading:
         self._ask_broker([["DELETE", "/v2/orders", None]])
 
     def _ask_broker(self, requests: list[list[Any]]) -> None:
-        broker = f"deployment/{self.name}-alpaca-simulator"
+        broker = f"deployment/{self.broker_name}-alpaca-simulator"
         self.kubectl("exec", "-i", broker, "--", "python", "-c", _ASK, stdin=requests)
 
     def without_limits(self) -> None:
@@ -119,9 +123,9 @@ class Trading:
         system = self.kube.json("--namespace", self.namespace, "get", f"tsys/{self.name}")
         return {one["type"]: one for one in system.get("status", {}).get("conditions", ())}
 
-    def pods(self, component: str = "") -> dict[str, Pod]:
-        """Its pods, or those of a component, that are not on their way out."""
-        labels = [f"app.kubernetes.io/instance={self.name}", "app.kubernetes.io/part-of=tradingmesh"]
+    def pods(self, component: str = "", system: str = "") -> dict[str, Pod]:
+        """Its pods, or those of a component, that are not on their way out; of this system, or of another beside it."""
+        labels = [f"app.kubernetes.io/instance={system or self.name}", "app.kubernetes.io/part-of=tradingmesh"]
         labels += [f"app.kubernetes.io/name={component}"] if component else []
         found = self.kube.json("--namespace", self.namespace, "get", "pods", "--selector", ",".join(labels))["items"]
         return {pod["metadata"]["name"]: _pod(pod) for pod in found if "deletionTimestamp" not in pod["metadata"]}
@@ -144,7 +148,7 @@ class Trading:
         return until(self._broker, "an answer of the broker")
 
     def _broker(self) -> dict[str, Any]:
-        for pod in self.pods("alpaca-simulator"):
+        for pod in self.pods("alpaca-simulator", self.broker_name):
             found: dict[str, Any] | None = self.kube.fetch(self.namespace, pod, BROKER_PORT, "/simulator/state")
             if found is not None:
                 return found
@@ -163,7 +167,7 @@ class Trading:
             return None
         held = {one["symbol"]: Decimal(one["quantity"]) for one in state["positions"]}
         flat = {symbol: quantity for symbol, quantity in held.items() if quantity}
-        return Books(Decimal(state["cash"]), flat, state["fills_booked"])
+        return Books(Decimal(state["cash"]) + self.opening_cash, flat, state["fills_booked"])
 
     def fills(self) -> int:
         """How many the broker has made."""
