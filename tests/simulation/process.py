@@ -15,6 +15,7 @@ from tests.simulation.plan import MS
 from tests.simulation.quiet import QuietEvents, QuietLog, QuietMetrics
 from tradingmesh.contract import Component
 from tradingmesh.core.errors import JournalError
+from tradingmesh.core.journal.head import Head
 from tradingmesh.runtime.component import Context, Service
 from tradingmesh.runtime.manifest_file import LOOK_EVERY_S, ManifestFile
 from tradingmesh.runtime.settings import Settings
@@ -86,6 +87,20 @@ class DiskPath:
         return str(self._path)
 
     @property
+    def name(self) -> str:
+        """The last part of it."""
+        return self._path.name
+
+    def with_name(self, name: str) -> "DiskPath":
+        """A place beside it."""
+        return DiskPath(self._process, self._path.with_name(name))
+
+    @property
+    def heads(self) -> dict[str, Head]:
+        """What the heads say that are on the disk."""
+        return self._process.heads
+
+    @property
     def step(self) -> Callable[[str], object]:
         """Where the process may end."""
         return self._process.step
@@ -124,6 +139,7 @@ class Process:
         self.loop: VirtualLoop | None = None
         self.databases: dict[str, Database] = {}
         self.journals: dict[str, MemoryDisk] = {}
+        self.heads: dict[str, Head] = {}
         self.threads: list[VirtualThread] = []
         self.fuse = 0
         self._fuse_at = ""

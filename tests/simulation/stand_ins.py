@@ -15,6 +15,7 @@ from tests.simulation.broker_rest import RestClient
 from tests.simulation.broker_stream import Deliver, VirtualStream
 from tests.simulation.process import DiskPath, Process
 from tests.simulation.watched_broker import WatchedBroker
+from tradingmesh.core.journal.head import Head
 from tradingmesh.testing.memory_journal import MemoryJournal
 from tradingmesh.testing.virtual_threads import VirtualCondition, VirtualQueue, sleep
 
@@ -35,6 +36,9 @@ def stand_ins() -> Iterator[None]:
     stamina.instrumentation.set_on_retry_hooks([])
     patches = (
         mock.patch("sqlite3.connect", opened),
+        mock.patch("tradingmesh.adapters.outbox_schema._reader", lambda path: path.database()),
+        mock.patch("tradingmesh.adapters.outbox_schema.read_head", lambda path: path.heads.get(str(path))),
+        mock.patch("tradingmesh.adapters.outbox_schema.HeadFile", _HeadFile),
         mock.patch("tradingmesh.risk_manager.main.open_journal", lambda place: _journal(place.path)),
         mock.patch("tradingmesh.runtime.manifest_file.load_manifest", lambda manifest: manifest),
         mock.patch("tradingmesh.adapters.alpaca_trading._Client", _client),
@@ -69,6 +73,19 @@ def _client(*_: Any, **__: Any) -> RestClient:
 def _stream(*arguments: Any, **_: Any) -> VirtualStream:
     deliver: Deliver = arguments[3]
     return VirtualStream(Process.starting, deliver)
+
+
+class _HeadFile:
+    """`HeadFile` on the disk of a process."""
+
+    def __init__(self, path: DiskPath) -> None:
+        self._heads, self._name = path.heads, str(path)
+
+    def mark(self, head: Head) -> None:
+        self._heads[self._name] = head
+
+    def close(self) -> None:
+        pass
 
 
 class _Thread:

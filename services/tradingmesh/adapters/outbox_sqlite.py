@@ -2,7 +2,7 @@
 
 Pattern: transactional outbox. `save` and `put` collect; `commit` writes all of it in one transaction (group commit: one
 fsync for whatever a turn of the loop brought). WAL and synchronous=FULL: a commit that returned survives a kill and a
-power cut (sqlite.org/pragma.html).
+power cut (sqlite.org/pragma.html). How many there were stands in a head beside the file, too: see `outbox_schema`.
 
 Nothing is deleted. What is acknowledged is a number a symbol: the broker may be asked for fills far back, and the file
 itself refuses a fill's id, or its cumulative quantity, twice for one order. Orders must be kept on record anyway.
@@ -18,7 +18,7 @@ from zlib import crc32
 
 import msgspec
 
-from tradingmesh.adapters.outbox_schema import opened
+from tradingmesh.adapters.outbox_schema import head_of, opened, row_checksum
 from tradingmesh.core.checks import Writer
 from tradingmesh.core.errors import JournalError
 from tradingmesh.core.fills import Fill, Report
@@ -37,10 +37,10 @@ _SAVE = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (client_orde
     checksum = excluded.checksum, saved_ns = excluded.saved_ns"""
 _PUT = """INSERT INTO reports (symbol, sequence, client_order_id, fill_id, cumulative, body, checksum, put_ns, aside)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_COUNT = """INSERT INTO sequences VALUES (?, ?, ?) ON CONFLICT (symbol) DO UPDATE SET
-    last = excluded.last, acked = excluded.acked"""
-_NUMBER = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-_HOLD = "INSERT OR REPLACE INTO holdings VALUES (?, ?)"
+_COUNT = """INSERT INTO sequences VALUES (?, ?, ?, ?) ON CONFLICT (symbol) DO UPDATE SET
+    last = excluded.last, acked = excluded.acked, checksum = excluded.checksum"""
+_NUMBER = "INSERT OR REPLACE INTO meta VALUES (?, ?, ?)"
+_HOLD = "INSERT OR REPLACE INTO holdings VALUES (?, ?, ?)"
 _FIND = "SELECT body, checksum FROM orders WHERE client_order_id = :client OR (order_id = :order AND :order <> '')"
 _FILLS_OF = "SELECT body, checksum FROM reports WHERE client_order_id = ? AND fill_id IS NOT NULL AND aside IS NULL"
 _REPEATED = """SELECT 1 FROM reports WHERE client_order_id = ? AND aside IS NULL AND (fill_id = ? OR cumulative = ?)"""
@@ -91,8 +91,9 @@ class Outbox:
         self._numbers: dict[str, int] = {}
         self._held: dict[str, str] = {}
         self._moved: set[str] = set()
-        self._db = opened(path, now_ns)
+        self._db, self._head = opened(path, now_ns)
         self.epoch = self.number("epoch")
+        self._commits = self.number("commits")
         last_writer = self.number("writer_epoch")
         self.writer = Writer(self.epoch, max(now_ns // 1_000_000, last_writer + 1))
         self.restarted = last_writer > 0
@@ -155,7 +156,7 @@ class Outbox:
 
     def holdings(self) -> dict[str, Decimal]:
         """What the account should hold of each symbol; empty before the first contact."""
-        return {symbol: Decimal(amount) for symbol, amount in self._db.execute("SELECT * FROM holdings")}
+        return {symbol: Decimal(amount) for symbol, amount in self._db.execute("SELECT symbol, amount FROM holdings")}
 
     def set_number(self, name: str, value: int) -> None:
         """Keeps a number under a name."""
@@ -169,6 +170,7 @@ class Outbox:
         """
         if not self.waiting:
             return []
+        self._mark()
         try:
             try:
                 self._write()
@@ -177,6 +179,9 @@ class Outbox:
                 self._write()
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: cannot write: {error}") from None
+        self._commits += 1
+        with contextlib.suppress(JournalError):  # what is written is written: the next commit says it, or waits
+            self._mark()
         parcels = [
             Parcel(Place(self.epoch, row.symbol, row.sequence), row.body, row.aside, trace_id)
             for row, trace_id in zip(self._puts, self._traces, strict=True)
@@ -228,8 +233,9 @@ class Outbox:
         self._older, self._recent = self._recent, set()
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Lets go of the files."""
         self._db.close()
+        self._head.close()
 
     def _saved_since(self, since_ns: int) -> set[str]:
         rows = self._db.execute("SELECT client_order_id FROM orders WHERE saved_ns >= ?", (since_ns,))
@@ -242,16 +248,21 @@ class Outbox:
         fills = [body for body in reports if isinstance(body, Fill)]
         return order, [key for fill in fills for key in fill_keys(fill.fill_id, fill.cumulative_quantity)]
 
+    def _mark(self) -> None:
+        """The head says how many commits there were."""
+        self._head.mark(head_of(self.epoch, self._commits))
+
     def _write(self) -> None:
         db = self._db
+        numbers = [*self._numbers.items(), ("commits", self._commits + 1)]
         counts = [(symbol, self._lasts.get(symbol, 0), self.acked_of(symbol)) for symbol in self._moved]
         db.execute("BEGIN IMMEDIATE")
         try:
             db.executemany(_SAVE, self._saves.values())
             db.executemany(_PUT, self._puts)
-            db.executemany(_COUNT, counts)
-            db.executemany(_NUMBER, self._numbers.items())
-            db.executemany(_HOLD, self._held.items())
+            db.executemany(_COUNT, ((*row, row_checksum(*row)) for row in counts))
+            db.executemany(_NUMBER, ((*row, row_checksum(*row)) for row in numbers))
+            db.executemany(_HOLD, ((*row, row_checksum(*row)) for row in self._held.items()))
             db.execute("COMMIT")
         except sqlite3.Error:
             with contextlib.suppress(sqlite3.Error):
