@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.integration.risk_manager_mesh import Mesh
 from tradingmesh.core.checks import Check, Refused
 from tradingmesh.core.events import ComponentError
+from tradingmesh.core.signal import Side
 from tradingmesh.core.standing import BrokerPosition
 from tradingmesh.runtime.component import Context
 
@@ -37,3 +38,17 @@ def test_a_difference_is_told_once_and_again_when_it_is_over(
     mesh.run_until(lambda: gauge() == 0)
     mesh.run_until(lambda: mesh.service.status()["differing"] == ())
     assert not list(errors.drain())
+
+
+def test_a_position_that_nobody_quotes_is_told(
+    make_context: Callable[..., Context], until: Callable[..., None], tmp_path: Path
+) -> None:
+    """It is none of the manifest's symbols: bought by hand, or there before us."""
+    mesh = Mesh(make_context, until, tmp_path)
+    errors = mesh.context.events.bus.subscribe(ComponentError)
+    mesh.hand_in(0, mesh.desk.filled(mesh.desk.signal("hand", Side.BUY, "5", "TSLA"), "5", "200", ours=False))
+    mesh.answers(0, 1)
+    mesh.run_until(lambda: mesh.context.metrics.snapshot()["gauges"]["ledger_unquoted"][""] == 1)
+    told = [event.error for event in errors.drain() if isinstance(event, ComponentError)]
+    assert told == ["TSLA is held, and nobody quotes it: name it in spec.symbols, or close it"]
+    assert mesh.context.metrics.snapshot()["gauges"]["ledger_differing"][""] == 0

@@ -92,6 +92,8 @@ CASES = [
     Case(
         "BrokerOutOfSync", "quiet", {of("broker_in_sync", ENGINE): "1x18 0x10", of("broker_differing", ENGINE): "0x30"}
     ),
+    Case("PositionUnquoted", "fires", {of("ledger_unquoted", RISK): "1x30"}),
+    Case("PositionUnquoted", "quiet", {of("ledger_unquoted", RISK): "0x30"}),
     Case("BrokerApiBreakerOpen", "fires", {of("broker_api_breaker", ENGINE): "2x30"}),
     Case("BrokerApiBreakerOpen", "quiet", {of("broker_api_breaker", ENGINE): "1x30"}),
     Case("EngineFenced", "fires", {of("engine_fenced", ENGINE): "0x10 1x20"}),

@@ -141,6 +141,7 @@ def core_of(spec: TradingSystemSpec) -> RiskCore:
         spec.broker.simulator.cash if simulated else Decimal(0),
         spec.trading,
         market_clock="tape" if simulated else "wall",
+        symbols=spec.symbols,
     )
 
 

@@ -129,6 +129,7 @@ _RISK_MANAGER = (
     Family("ledger_gross_notional_dollars", _GAUGE, "What all positions are worth, long and short added.", (_RISK,)),
     Family("ledger_position_quantity", _GAUGE, "Shares held, negative where short.", (_RISK,), ("symbol",)),
     Family("ledger_differing", _GAUGE, "Symbols of which the broker has another position than the ledger.", (_RISK,)),
+    Family("ledger_unquoted", _GAUGE, "Symbols that are held and not quoted: their worth does not move.", (_RISK,)),
     Family("clock_steps", _COUNTER, "How often the wall clock was set.", (_RISK,)),
     Family("limits_taken", _COUNTER, "Manifests whose limits were taken while it ran.", (_RISK,)),
     Family("control_denied", _COUNTER, "Commands without the right token.", (_RISK,)),

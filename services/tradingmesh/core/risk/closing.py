@@ -59,14 +59,20 @@ class ClosingOrders:
         return flatten.held_up
 
     def done(self) -> bool:
-        """Whether nothing is held of what was to be closed, and nothing works."""
+        """Whether nothing is held of what was to be closed and can be, and nothing works."""
         held = {book.symbol for book in self._state.books.values() if book.quantity_e9}
-        return not any(map(self._state.flatten.covers, held | self._state.working_symbols()))
+        open_ = held.difference(self._state.unquoted()) | self._state.working_symbols()
+        return not any(map(self._state.flatten.covers, open_))
+
+    def outcome(self) -> str:
+        """How it ended, once it is `done`: what nobody quotes is left."""
+        left = ", ".join(filter(self._state.flatten.covers, self._state.unquoted()))
+        return f"all is flat but for {left}: nobody quotes it here, close it at the broker" if left else "all is flat"
 
     def _due(self, monotonic_ns: int) -> Iterator[SymbolBook]:
-        working = self._state.working_symbols()
+        passed_over = self._state.working_symbols().union(self._state.unquoted())
         for _, book in sorted(self._state.books.items()):  # not in the order of the ticks: a restart knows none
-            if not book.quantity_e9 or book.symbol in working or not self._state.flatten.covers(book.symbol):
+            if not book.quantity_e9 or book.symbol in passed_over or not self._state.flatten.covers(book.symbol):
                 continue
             held_e9, last_ns = self._given.get(book.symbol, (0, 0))
             if book.quantity_e9 != held_e9 or monotonic_ns - last_ns >= AGAIN_NS:

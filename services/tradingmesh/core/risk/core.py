@@ -51,7 +51,8 @@ MARKS_EVERY_NS = 5_000_000_000
 class RiskCore:
     """The checks, the ledger and the breaker of one mesh.
 
-    `market_clock` says what time the market has: the wall's, or (`tape`) the newest tick's over all symbols.
+    `symbols` are those that are quoted; where none is named all are. `market_clock` says what time the market has: the
+    wall's, or (`tape`) the newest tick's over all symbols.
     Every time given to a method is in nanoseconds; `now_ns` and `received_ns` are wall time, which may be set while the
     mesh runs; `monotonic_ns` never is, and what must last a while is reckoned by it.
     """
@@ -63,8 +64,9 @@ class RiskCore:
         cash: Decimal,
         trading: TradingState = TradingState.ACTIVE,
         market_clock: MarketClock = "wall",
+        symbols: Iterable[str] = (),
     ) -> None:
-        self.state = RiskState(limits, breaker, cash, trading)
+        self.state = RiskState(limits, breaker, cash, trading, frozenset(symbols))
         self._tape = market_clock == "tape"
         self._tick_ns = 0
         self._tape_day_end_ns = 0 if self._tape else sys.maxsize
@@ -221,7 +223,7 @@ class RiskCore:
             return []
         given = self._closing.give(now_ns, self.market_ns(now_ns), monotonic_ns)
         if self._closing.done():
-            self._record(FlattenEnded("all is flat"))
+            self._record(FlattenEnded(self._closing.outcome()))
         return given
 
     def reset_breaker(self, now_ns: int) -> None:

@@ -46,8 +46,16 @@ class RiskState:
     `manifest_trading` is what the manifest says and `switch` what a person said; the stricter of the two holds.
     """
 
-    def __init__(self, limits: RiskLimits, breaker: CircuitBreakerSpec, cash: Decimal, trading: TradingState) -> None:
+    def __init__(
+        self,
+        limits: RiskLimits,
+        breaker: CircuitBreakerSpec,
+        cash: Decimal,
+        trading: TradingState,
+        symbols: frozenset[str] = frozenset(),
+    ) -> None:
         self.limits = Limits(limits)
+        self.symbols = symbols
         self.manifest_trading = self.trading = trading
         self.switch = TradingState.ACTIVE
         self.breaker = Breaker(breaker)
@@ -161,6 +169,12 @@ class RiskState:
     def working_symbols(self) -> set[str]:
         """The symbols of which an order is approved and has not ended."""
         return {found.symbol for found in self.reservations}
+
+    def unquoted(self) -> list[str]:
+        """The symbols that are held, and that nobody quotes: their worth does not move, and no closing order passes."""
+        return sorted(
+            s for s, book in self.books.items() if book.quantity_e9 and self.symbols and s not in self.symbols
+        )
 
     def loss(self) -> str:
         """How the day's loss is past its limit, in a sentence; empty while it is not."""

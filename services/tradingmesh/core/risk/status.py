@@ -74,6 +74,8 @@ class RiskStatus(msgspec.Struct, frozen=True):
     reports_dropped: int
     differing: tuple[str, ...]
     """Where the broker has another position than the ledger, a sentence each."""
+    unquoted: tuple[str, ...]
+    """The symbols that are held and not quoted."""
 
 
 def status_of(state: RiskState) -> RiskStatus:
@@ -107,6 +109,7 @@ def status_of(state: RiskState) -> RiskStatus:
         reports_kept=state.reports.kept_count,
         reports_dropped=state.reports.dropped_count,
         differing=tuple(sentence for _, sentence in state.differences.told()),
+        unquoted=tuple(state.unquoted()),
     )
 
 
