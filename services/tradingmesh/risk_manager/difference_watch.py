@@ -1,4 +1,4 @@
-"""Tells where the ledger is not what the broker has, or holds what nobody quotes: gauges, and once for each an event."""
+"""Tells where the ledger is not what the broker has, or holds what nobody quotes: gauges, and an event for each."""
 
 from tradingmesh.core.events import ComponentError
 from tradingmesh.core.risk.core import RiskCore
