@@ -9,7 +9,7 @@ from tradingmesh_operator.actions import Plan, Problem
 from tradingmesh_operator.errors import ADVICE
 from tradingmesh_operator.objects import CONFIG_HASH, Manifest
 from tradingmesh_operator.observed import Observed, Pod
-from tradingmesh_operator.rollout import RISK_MANAGER, WORKLOADS, component_of, rolled_out
+from tradingmesh_operator.rollout import RISK_MANAGER, component_of, rolled_out, taken_up
 
 _MESSAGE_MAX = 1_000
 LATE_S = 15.0
@@ -40,7 +40,7 @@ def conditions(
     told = tuple(problems)
     missing = tuple(needs.missing(system, observed.secrets))
     reconciled = _reconciled(plan, told)
-    ready = _ready(plan, observed, workloads, reconciled, missing)
+    ready = _ready(observed, workloads, reconciled, missing)
     late = _unacknowledged_s(system, now) >= LATE_S
     rest = (_config(system, observed, workloads, late=late), _broker(system, observed), _halted(system, observed))
     refused = (reconciled,) if told else ()
@@ -82,13 +82,11 @@ def _reconciled(plan: Plan, problems: tuple[tuple[str, str], ...]) -> Condition:
     return Condition("Reconciled", "True", "AsSpecified", "every object is as the spec asks for")
 
 
-def _ready(
-    plan: Plan, observed: Observed, workloads: list[Manifest], reconciled: Condition, missing: tuple[str, ...]
-) -> Condition:
+def _ready(observed: Observed, workloads: list[Manifest], reconciled: Condition, missing: tuple[str, ...]) -> Condition:
     if reconciled.status == "False":
         return Condition("Ready", "False", reconciled.reason, reconciled.message)
     late = [_how_many(workload) for workload in workloads if not rolled_out(workload)]
-    if not workloads or any(action for action in plan.actions if _is_workload(action)):
+    if not workloads or not all(map(taken_up, workloads)):
         return Condition("Ready", "False", "RollingOut", "components are being made or changed")
     if not late:
         return Condition("Ready", "True", "EveryComponentReady", f"{len(workloads)} components are ready")
@@ -101,10 +99,6 @@ def _ready(
 def _how_many(workload: Manifest) -> str:
     ready, wanted = workload.get("status", {}).get("readyReplicas", 0), workload["spec"].get("replicas", 1)
     return f"{component_of(workload)} {ready}/{wanted}"
-
-
-def _is_workload(action: Any) -> bool:
-    return getattr(action, "manifest", {}).get("kind") in WORKLOADS
 
 
 def _unacknowledged_s(system: Manifest, now: datetime) -> float:

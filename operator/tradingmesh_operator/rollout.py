@@ -20,9 +20,14 @@ def rolled_out(workload: Manifest) -> bool:
     """Whether every pod of a workload is ready and of its newest template."""
     status, spec = workload.get("status", {}), workload["spec"]
     wanted = spec.get("replicas", 1)
-    seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
     updated = wanted if _same_revision(status) else status.get("updatedReplicas", 0)
-    return bool(seen and updated >= wanted and status.get("readyReplicas", 0) >= wanted)
+    return bool(taken_up(workload) and updated >= wanted and status.get("readyReplicas", 0) >= wanted)
+
+
+def taken_up(workload: Manifest) -> bool:
+    """Whether Kubernetes' own controller has looked at its newest template."""
+    seen = workload.get("status", {}).get("observedGeneration", 0)
+    return bool(seen >= workload["metadata"].get("generation", 0))
 
 
 def changes_pods(differences: Iterable[Difference]) -> bool:

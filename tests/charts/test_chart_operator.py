@@ -157,9 +157,9 @@ def wait_for_role(server: ApiServer) -> None:
 def test_an_operator_of_one_namespace_has_no_rights_in_others(cluster: ApiServer) -> None:
     """`watchNamespaces`: roles there, and of the whole cluster nothing."""
     options = ("--set", "watchNamespaces={other}", "--set", "installCRD=false", "--set", "aggregateRoles=false")
-    cluster.kubectl("create", "namespace", "third")
-    install(cluster, "narrow", *options, namespace="third")
-    account = "system:serviceaccount:third:narrow-tradingmesh-operator"
+    cluster.kubectl("create", "namespace", "fifth")
+    install(cluster, "narrow", *options, namespace="fifth")
+    account = "system:serviceaccount:fifth:narrow-tradingmesh-operator"
     needs = NEEDS | {plural_of(kind): CHILD_VERBS for kind in CHILD_KINDS}
     assert granted(cluster, account, list(needs), "other") == needs
     assert not any(granted(cluster, account, list(needs), NAMESPACE).values())

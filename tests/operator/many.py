@@ -41,10 +41,10 @@ class Figures(NamedTuple):
     """What it wrote in `STEADY_S` after it had come to rest."""
 
 
-def measure(folder: Path, systems: int, *, steady_s: float = STEADY_S) -> Figures:
-    """Starts everything, and ends it."""
+def measure(folder: Path, systems: int, *, steady_s: float = STEADY_S, resync_s: float = 120) -> Figures:
+    """Starts everything, and ends it. Looks again after `resync_s`, and it is those looks that must write nothing."""
     server = ApiServer(folder)
-    operator = OperatorProcess(server, completed(), folder / "operator.log")
+    operator = OperatorProcess(server, completed(), folder / "operator.log", RESYNC_S=str(resync_s))
     try:
         server.start()
         server.kubectl("apply", "--server-side", "-f", str(CRD))

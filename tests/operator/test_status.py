@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.operator.wanted import NOW, decide, made, pod, ready, risk_manager, system
+from tests.operator.wanted import NOW, carried_out, decide, made, pod, ready, risk_manager, system
 from tradingmesh.contract.status import SystemStatus
 from tradingmesh_operator.actions import Plan
 from tradingmesh_operator.objects import Manifest
@@ -142,3 +142,15 @@ def test_what_changes_is_told_once() -> None:
 
 def _with_reason(condition: dict[str, Any], old: str, new: str) -> dict[str, Any]:
     return {**condition, "reason": new} if condition["reason"] == old else condition
+
+
+def test_what_is_told_of_a_new_system_stays() -> None:
+    """Although nobody has taken up its workloads yet: the next look has nothing to write."""
+    of = system()
+    plan = decide(of, Observed())
+    observed = Observed(children=carried_out(plan))
+    first = status_of(of, observed, plan, (), NOW)
+    assert _conditions(first)["Ready"] == ("False", "RollingOut")
+    assert len(first["components"]) == 9
+    again = decide(of, observed)
+    assert status_of(of | {"status": first}, observed, again, (), NOW + timedelta(minutes=2)) == first
