@@ -1,4 +1,7 @@
-"""Two execution engines on one account, each with an outbox of its own: only the newer one sends orders."""
+"""Two execution engines on one account, each with an outbox of its own: only the newer one sends orders.
+
+Both hear of every execution of the account, and tell it under their own numbers: it counts once.
+"""
 
 import time
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ from tradingmesh.wire.messages import APPROVED_SIGNAL, RISK_CHECK_REQUEST, RISK_
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 OLD, NEW = "execution-engine", "execution-engine-2"
+PROCESSORS = "fill-processor-of-the-old", "fill-processor-of-the-new"
 SIGNALS, SIGNALS_SHORT = 100, 5
 _ELSEWHERE = "import os\nos.environ['TRADINGMESH_SYSTEM_FILE'] = {path!r}\n"
 
@@ -68,9 +72,11 @@ class Generator:
 
 @pytest.fixture
 def generator(mesh: Any, tmp_path: Path) -> Iterator[Generator]:
-    """A mesh without strategies or fill processors, and a second engine that listens elsewhere."""
+    """A mesh without strategies, and a second engine that listens elsewhere; each has its fill processor."""
     mesh.spec["riskLimits"]["duplicateWindow"] = "0s"
     mesh.add(Component.EXECUTION_ENGINE, NEW)
+    for processor in PROCESSORS:
+        mesh.add(Component.FILL_PROCESSOR, processor)
     mesh.plan()
     taken = [endpoint["port"] for endpoint in mesh.spec["endpoints"].values()]
     ports = counted_from(0, taken)
@@ -79,7 +85,8 @@ def generator(mesh: Any, tmp_path: Path) -> Iterator[Generator]:
         other["spec"]["endpoints"][channel] = {"port": next(ports)}
     path = tmp_path / "elsewhere.yaml"
     path.write_text(yaml.safe_dump(other))
-    mesh.prelude[NEW] = _ELSEWHERE.format(path=str(path))
+    for name in (NEW, PROCESSORS[1]):
+        mesh.prelude[name] = _ELSEWHERE.format(path=str(path))
     made = Generator(mesh, {OLD: mesh.system_file, NEW: path})
     yield made
     made.close()
@@ -95,11 +102,13 @@ def sent_by(mesh: Any, engine: str) -> set[str]:
 
 def test_the_older_of_two_engines_sends_nothing(mesh: Any, generator: Generator, full: bool) -> None:  # noqa: FBT001
     """The first check of the newer one fences the older one off: no order of it leaves, and it says so."""
-    mesh.start("alpaca-simulator", "market-data-feed", "risk-manager", OLD)
+    mesh.start("alpaca-simulator", "market-data-feed", "risk-manager", OLD, *PROCESSORS)
     mesh.play()
     first = generator.send(OLD)
     mesh.wait(lambda: sent_by(mesh, OLD) == {first})
+    mesh.wait(lambda: mesh.booked() >= mesh.executed() > 0)
     mesh.start(NEW)
+    mesh.wait(lambda: mesh.counter(NEW, "reports_acked") > 0)  # what it found is the ledger's, while nothing fills
     assert mesh.ready(OLD)
     taken_over = generator.send(NEW)
     mesh.wait(lambda: sent_by(mesh, NEW) == {taken_over})
@@ -114,3 +123,11 @@ def test_the_older_of_two_engines_sends_nothing(mesh: Any, generator: Generator,
     assert mesh.ready(NEW)
     last = generator.send(NEW)
     mesh.wait(lambda: sent_by(mesh, NEW) == {taken_over, last})
+    mesh.settle()
+    for engine in (OLD, NEW):  # both have told of all, and of none is there a word outstanding
+        mesh.wait(lambda name=engine: mesh.status(name).get("backlog") == 0)
+        assert mesh.counter(engine, "reports_acked") >= mesh.executed()
+    risk, broker = mesh.status("risk-manager"), mesh.state()
+    assert (risk["reports_kept"], Decimal(risk["cash"])) == (0, Decimal(broker["cash"]))
+    found = mesh.audit()
+    assert (found.lost, found.doubled, found.differences) == (0, 0, ())

@@ -101,6 +101,7 @@ def test_change_of_it_is_told() -> None:
     assert bodies(orders.on_update(said("restated", 30, quantity=Decimal(80), limit_price=Decimal(9)))) == [
         working(50, "9")
     ]
+    assert bodies(orders.on_update(said("restated", 30, quantity=Decimal(30)))) == [working(0, "9")]
     (end,) = reports(orders.on_update(said("canceled", 30)))
     assert (type(end.body), end.reservation_id) == (OrderClosed, "o-b-1")
 

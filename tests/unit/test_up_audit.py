@@ -65,6 +65,15 @@ def test_what_is_no_fill_changes_nothing_and_what_was_set_aside_is_told() -> Non
     assert aside == sentences
 
 
+def test_what_two_outboxes_tell_is_one_execution() -> None:
+    """Each engine on the account has its own name for it; a second one under the same outbox is one too many."""
+    (first,) = _records([_fill(1)])
+    again = BookedReport(Report(2, 1, "", _fill(9)), Decimal(0), Decimal(-25))
+    account, _ = ledger_account([first, ReportBooked(again)], CASH)
+    assert account == _ledger([_fill(1)])
+    assert audit(account, ledger_account([first, *_records([_fill(1)])], CASH)[0]).doubled == 1
+
+
 def test_equal_accounts_have_no_difference() -> None:
     """Nothing lost, nothing doubled, nothing to say."""
     assert audit(BROKER, _ledger(FILLS)) == (0, 0, ())

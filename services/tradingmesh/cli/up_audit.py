@@ -42,12 +42,18 @@ class Audit(NamedTuple):
 
 
 def ledger_account(records: Iterable[RiskRecord], cash: Decimal) -> tuple[Account, tuple[str, ...]]:
-    """The account that the journal's records lead to from `cash`, and what was set aside instead of booked."""
+    """The account that the journal's records lead to from `cash`, and what was set aside instead of booked.
+
+    Two execution engines on one account each tell of every execution (0065): what another outbox told is no second one.
+    """
     ledger = Ledger(cash)
     fills, aside = [], []
+    told_by: dict[tuple[str, Decimal], int] = {}
     for record in records:
         if isinstance(record, ReportBooked) and isinstance(record.booked.report.body, Fill):
-            fill = record.booked.report.body
+            fill, outbox = record.booked.report.body, record.booked.report.outbox_epoch
+            if told_by.setdefault((fill.order_id, fill.cumulative_quantity), outbox) != outbox:
+                continue
             ledger.book(fill, record.booked.commission)
             fills.append((fill.fill_id, Execution(fill.symbol, fill.side, fill.quantity, fill.price)))
         elif isinstance(record, ReportBooked) and isinstance(record.booked.report.body, OpeningPosition):
