@@ -11,7 +11,7 @@ RISK = "risk-manager"
 KILL_EVERY_S = 2.0
 BACK_WITHIN_S = 5.0
 SLACK_S = 10.0
-"""What a start may take longer on a machine whose cores are taken, once in a while."""
+"""What a start may take longer in the short form, on a machine whose cores are taken, once in a while."""
 
 
 class Killer:
@@ -46,6 +46,6 @@ def test_killed_under_fills(mesh: Any, full: bool) -> None:  # noqa: FBT001 - th
         mesh.trade(200, killer.look)
     mesh.settle(deadline_s=60)
     assert median(killer.back_s) <= BACK_WITHIN_S
-    assert max(killer.back_s) <= BACK_WITHIN_S + SLACK_S
+    assert max(killer.back_s) <= (BACK_WITHIN_S if full else BACK_WITHIN_S + SLACK_S), killer.back_s
     found = mesh.audit()
     assert (found.lost, found.doubled, found.differences) == (0, 0, ())
