@@ -15,7 +15,7 @@ from tradingmesh_operator.api import Api
 from tradingmesh_operator.controller import Controller
 from tradingmesh_operator.errors import OperatorError
 from tradingmesh_operator.handlers import configured, registered
-from tradingmesh_operator.lease import Lease
+from tradingmesh_operator.lease import ANSWER_WITHIN, Lease
 from tradingmesh_operator.login import login
 from tradingmesh_operator.metrics import Metrics
 from tradingmesh_operator.objects import SYSTEMS, Key
@@ -35,7 +35,7 @@ async def run(settings: Settings, stop: asyncio.Event, take_signals: Callable[[]
     api = Api(login, timeout_s=settings.request_timeout_s, at_once=settings.requests_at_once)
     metrics, watching = Metrics(), asyncio.Event()
     # A connection of its own: the Lease must not wait behind the requests of a hundred systems.
-    lease_api = Api(login, timeout_s=settings.lease_duration_s / 4, at_once=1)
+    lease_api = Api(login, timeout_s=settings.lease_duration_s * ANSWER_WITHIN, at_once=1)
     lease = Lease(lease_api, Key(settings.namespace, settings.lease), settings.instance, settings.lease_duration_s)
     metrics.leading.set_function(lambda: float(lease.held))
     traces = otlp(settings.otlp_endpoint, settings.instance)

@@ -13,6 +13,9 @@ from tradingmesh_operator.objects import LEASES, Key, Manifest
 _STOP_BEFORE = 2 / 3
 """A holder that could not renew stops after this part of the duration: the rest is for what is under way."""
 _RENEW_EVERY = 1 / 4
+_AGAIN_AFTER = 1 / 16
+ANSWER_WITHIN = 1 / 6
+"""The part of the duration after which a request is given up: there is time for a second one."""
 
 log = logging.getLogger("tradingmesh_operator")
 
@@ -48,10 +51,11 @@ class Lease:
         log.info("holding Lease %s as %s", self._key, self._holder)
 
     async def keep(self) -> None:
-        """Renews it, and returns when it is lost."""
+        """Renews it, and returns when it is lost. One request that hangs does not lose it."""
+        renewed = True
         while self.held:
-            await asyncio.sleep(self._duration_s * _RENEW_EVERY)
-            await self._try()
+            await asyncio.sleep(self._duration_s * (_RENEW_EVERY if renewed else _AGAIN_AFTER))
+            renewed = await self._try()
         log.error("Lease %s is lost", self._key)
 
     async def release(self) -> None:

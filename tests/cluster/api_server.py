@@ -20,6 +20,7 @@ import yaml
 
 from tests.cluster.build_tools import build, etcd
 from tests.cluster.flags import flags
+from tests.cluster.waiting import until
 from tradingmesh.cli.up_ports import counted_from
 
 READY_WITHIN_S = 120.0
@@ -149,6 +150,16 @@ class ApiServer:
                 raise
             return {}
         return found
+
+    def until_defined(self, name: str) -> None:
+        """Waits until a CustomResourceDefinition is in force. `kubectl wait` gives up on one that is a moment old."""
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+
+        def established() -> bool:
+            told = self.read(path).get("status", {}).get("conditions") or []
+            return any(one["type"] == "Established" and one["status"] == "True" for one in told)
+
+        until(established, f"{name} in force")
 
     def _trusted(self) -> ssl.SSLContext:
         if self._tls is None:

@@ -19,7 +19,7 @@ CRD = Path(__file__).parents[2] / "manifests" / "crd.yaml"
 def tradingsystems(api_server: ApiServer) -> ApiServer:
     """The API server with the definition of TradingSystems installed, as `kubectl apply` does it, and in force."""
     api_server.kubectl("apply", "--server-side", "-f", str(CRD))
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+    api_server.until_defined("tradingsystems.tradingmesh.io")
     return api_server
 
 

@@ -48,7 +48,7 @@ def measure(folder: Path, systems: int, *, steady_s: float = STEADY_S, resync_s:
     try:
         server.start()
         server.kubectl("apply", "--server-side", "-f", str(CRD))
-        server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+        server.until_defined("tradingsystems.tradingmesh.io")
         operator.start()
         return _measured(server, operator, systems, steady_s)
     finally:

@@ -8,7 +8,7 @@ import pytest
 
 from tradingmesh_operator.api import Api
 from tradingmesh_operator.errors import ApiError, UnreachableError
-from tradingmesh_operator.lease import Lease
+from tradingmesh_operator.lease import ANSWER_WITHIN, Lease
 from tradingmesh_operator.objects import Key
 
 KEY = Key("default", "tradingmesh-operator")
@@ -120,3 +120,28 @@ async def test_without_the_server_it_ends_by_itself(api: FakeApi) -> None:
     assert not a.held
     async with asyncio.timeout(5):
         await a.keep()
+
+
+async def test_one_request_that_hangs_does_not_lose_it(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up in time for another: the renewal after it comes well before the holder has to stop."""
+    clock = Clock()
+    a = _lease(api, "a", clock)
+    await a._try()
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        if not seconds:
+            return
+        waits.append(seconds)
+        clock.now_s += seconds
+        api.away = len(waits) == 1
+        if api.away:
+            clock.now_s += 15 * ANSWER_WITHIN
+        if len(waits) == 4:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("tradingmesh_operator.lease.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await a.keep()
+    assert a.held
+    assert waits[1] < waits[0] == waits[2]

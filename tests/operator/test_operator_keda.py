@@ -69,7 +69,7 @@ def without_keda(operated: ApiServer) -> Iterator[ApiServer]:
 
 def _install(server: ApiServer) -> None:
     server.kubectl("create", "-f", "-", stdin=SCALED_OBJECTS)
-    server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/scaledobjects.keda.sh")
+    server.until_defined("scaledobjects.keda.sh")
 
 
 def _keda_scales(place: Place, replicas: int) -> None:

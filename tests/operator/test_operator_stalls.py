@@ -30,7 +30,7 @@ def proxied(place: Place, proxy: MuteProxy, operator: OperatorProcess, tmp_path:
     kubeconfig.write_text(
         place.server.kubeconfig.read_text().replace(place.server.url, f"https://127.0.0.1:{proxy.port}")
     )
-    told = {"LEASE_DURATION_S": "60", "REQUEST_TIMEOUT_S": "3", "RESYNC_S": "900", "WATCH_STALLED_S": "4"}
+    told = {"LEASE_DURATION_S": "40", "REQUEST_TIMEOUT_S": "3", "RESYNC_S": "900", "WATCH_STALLED_S": "4"}
     process = OperatorProcess(place.server, completed(), tmp_path / "log", kubeconfig=kubeconfig, **told)
     operator.end()
     process.start()
@@ -40,10 +40,11 @@ def proxied(place: Place, proxy: MuteProxy, operator: OperatorProcess, tmp_path:
 
 
 def test_a_watch_that_fell_silent_is_begun_anew(place: Place, proxy: MuteProxy, proxied: OperatorProcess) -> None:
-    """No resync helps here: what was deleted comes back because the silence was noticed."""
+    """No resync helps here, nor that everything is looked at after the outage: the Service goes only after that."""
     place.apply()
     place.until_reconciled()
     assert proxy.mute() > 5
+    until(lambda: place.events("Warning").get("ApiServerAway"), "that the operator's own requests go on", 120)
     place.kubectl("delete", "service", "demo-risk-manager")
     until(lambda: place.get("service", "demo-risk-manager"), "the Service again", 60)
     assert proxied.running
