@@ -77,6 +77,7 @@ cluster-down: $(STAMP)  ## end it
 	@$(BIN)/python -m tests.cluster down --with $(CLUSTER)
 
 e2e: $(STAMP)  ## the whole system in a cluster, by helm and kubectl: that of E2E_KUBECONFIG, or one of its own
+	@test -n "$(E2E_KUBECONFIG)" || $(MAKE) --no-print-directory cluster cluster-images
 	@$(BIN)/python -m pytest tests/e2e/cluster
 
 chaos: $(STAMP)  ## break everything on purpose, at full length; SEED=n repeats a run
@@ -102,4 +103,5 @@ lock: $(STAMP)  ## resolve requirements/in.txt anew (needs uv), and which part o
 	$(BIN)/python requirements/images.py
 
 clean:  ## remove what the other targets made
+	@test ! -d var/cluster/pids || { echo "a cluster runs in var/cluster: make cluster-down first"; exit 1; }
 	rm -rf $(VENV) build dist *.egg-info services/*.egg-info operator/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var

@@ -1,15 +1,12 @@
 """What the tests in a whole cluster share: the cluster, the operator in it, and systems in namespaces of their own.
 
 `E2E_KUBECONFIG` names a cluster that is there; it finds the images at `E2E_IMAGE_REPOSITORY` with the tag
-`E2E_IMAGE_TAG`. Without it a cluster is brought up as `make cluster` does, and left for the next run, until
-`make cluster-down`.
+`E2E_IMAGE_TAG`. Without it the cluster is that of `make cluster cluster-images`, which `make e2e` brings up first.
 """
 
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,15 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def kube() -> Kube:
     """The cluster with the images in it."""
-    given = os.environ.get("E2E_KUBECONFIG")
-    if given:
-        return Kube(Path(given))
-    for what in ("up", "images", "load"):
-        command = [sys.executable, "-m", "tests.cluster", what]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
-        if done.returncode:
-            pytest.fail(f"{what}: {done.stderr[-3000:]}", pytrace=False)
-    return Kube(Place().kubeconfig)
+    kubeconfig = Path(os.environ.get("E2E_KUBECONFIG") or Place().kubeconfig)
+    if not kubeconfig.exists():
+        pytest.fail("there is no cluster: `make cluster cluster-images`, or set E2E_KUBECONFIG", pytrace=False)
+    return Kube(kubeconfig)
 
 
 @pytest.fixture(scope="session")
