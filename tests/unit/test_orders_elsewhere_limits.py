@@ -122,7 +122,7 @@ def test_it_survives_a_restart() -> None:
 @pytest.mark.parametrize(
     ("quantity", "price", "notional", "reason"),
     [
-        ("0", None, None, "open_quantity 0 is not above 0"),
+        ("-1", None, None, "open_quantity -1 is not above 0"),
         ("1", "0", None, "price 0 is not above 0"),
         ("1", None, "5", "either a quantity or a notional"),
         (None, None, None, "either a quantity or a notional"),
