@@ -72,7 +72,7 @@ class Store:
     def hears(self) -> bool:
         """Whether it has joined: publishes a quote, and looks whether any arrived."""
         self.publish(Quote("IBM", 1, 2, 3, 4, 1))
-        return self.metric("stored_total") > 0
+        return self.metric("events_stored_total") > 0
 
     def close(self) -> None:
         self.process.kill()
@@ -101,11 +101,11 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 def test_the_store_is_small_and_ends_with_everything_on_disk(store: Store) -> None:
     """Forty thousand ticks are stored within 80 MB, and after SIGTERM all are there as a tape; exit code 0."""
-    before = store.metric("stored_total")
+    before = store.metric("events_stored_total")
     events = list(TAPE)
     for event in events:
         store.publish(event)
-    wait_for(lambda: store.metric("stored_total") >= before + len(events))
+    wait_for(lambda: store.metric("events_stored_total") >= before + len(events))
     assert psutil.Process(store.process.pid).memory_info().rss <= RSS_MAX_BYTES
     store.process.send_signal(signal.SIGTERM)
     assert store.process.wait(20) == 0, store.said()

@@ -1,6 +1,7 @@
 """Asking the processes how they are: a good answer, a bad one, none at all, and never an exception."""
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -77,3 +78,19 @@ def test_each_start_of_a_process_is_a_picture_of_its_own(answering: Answering, s
     picture = watch.pictures["risk-manager", 8]
     assert picture.counters["messages_received"] == {"channel=market-data": 5}
     assert picture.status == {"gaps": 0}
+
+
+def test_an_answer_that_was_cut_off_is_no_answer() -> None:
+    """A process that is killed while it answers has said that all is well, and then nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection = server.accept()[0]
+            with connection:
+                connection.recv(1_000)
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n")
+
+        dying = threading.Thread(target=answer)
+        dying.start()
+        assert fetch(server.getsockname()[1], "/configz") is None
+        dying.join()

@@ -19,12 +19,12 @@ import tradingmesh.adapters.alpaca_library  # noqa: F401 - must come before alpa
 from alpaca.common.enums import BaseURL
 from alpaca.data.live import StockDataStream
 
+from tradingmesh.adapters.alpaca_stop import end
 from tradingmesh.telemetry.metrics import Metrics
 
 WAITING_MAX = 5_000
 LOGIN_TIMEOUT_S = 10.0
 _FULL_WAIT_S = 0.001
-_STOP_WAIT_S = 5.0
 _LIVELY = {"ping_interval": 5, "ping_timeout": 10, "open_timeout": 5, "close_timeout": 1, "max_queue": 1024}
 _PACED = {**_LIVELY, "ping_timeout": 180}
 _WORDS = {
@@ -143,15 +143,7 @@ class AlpacaMarketData:
 
     def stop(self) -> None:
         """Ends the stream, in bounded time."""
-        loop = self._stream._loop  # noqa: SLF001 - alpaca-py's own stop() waits up to 5 s for the next message
-        if not self._thread.is_alive() or loop is None:
-            return
-        asyncio.run_coroutine_threadsafe(self._end(), loop)
-        self._thread.join(_STOP_WAIT_S)
-
-    async def _end(self) -> None:
-        await self._stream.stop_ws()
-        await self._stream.close()
+        end(self._stream, self._thread)
 
     async def _hear(self, message: Any) -> None:
         while len(self._waiting) >= WAITING_MAX:  # noqa: ASYNC110 - who empties the queue is another thread

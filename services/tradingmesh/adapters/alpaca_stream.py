@@ -19,6 +19,7 @@ from alpaca.common.utils import reconnect_delay
 from alpaca.trading.stream import TradingStream
 from websockets.exceptions import WebSocketException
 
+from tradingmesh.adapters.alpaca_stop import end
 from tradingmesh.adapters.alpaca_trading_json import stream_update
 from tradingmesh.core.errors import InputError
 from tradingmesh.core.orders.effects import BrokerEvent, StreamState, UpdateUnreadable
@@ -27,7 +28,6 @@ LOGIN_TIMEOUT_S = 10.0
 RECONNECT_MIN_S = 0.2
 RECONNECT_MAX_S = 5.0
 REFUSED_WAIT_S = 60.0
-_STOP_WAIT_S = 2.0
 _WEBSOCKET = {"ping_interval": 5, "ping_timeout": 10, "open_timeout": 5, "close_timeout": 1, "max_queue": 1024}
 Deliver = Callable[[BrokerEvent], None]
 
@@ -90,15 +90,7 @@ class AlpacaStream:
 
     def stop(self) -> None:
         """Ends the stream, in bounded time."""
-        loop = self._stream._loop  # noqa: SLF001 - alpaca-py's own stop() waits up to 5 s for the next message
-        if not self._thread.is_alive() or loop is None:
-            return
-        asyncio.run_coroutine_threadsafe(self._end(), loop)
-        self._thread.join(_STOP_WAIT_S)
-
-    async def _end(self) -> None:
-        await self._stream.stop_ws()
-        await self._stream.close()
+        end(self._stream, self._thread)
 
     async def _hear(self, message: dict[str, Any]) -> None:
         try:

@@ -58,12 +58,15 @@ def why_not_ready(process: Process) -> str:
 
 
 def fetch(port: int, path: str, *, method: str = "GET", whatever_status: bool = False) -> dict[str, Any] | None:
-    """The JSON object there; None where there is no answer, or not a good one."""
+    """The JSON object there; None where there is no answer, or not a good one.
+
+    A process that is killed while it answers may leave a status and no more, which is no answer.
+    """
     connection = http.client.HTTPConnection(_HOST, port, timeout=_TIMEOUT_S)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
-        body = json.loads(answer.read() or b"{}")
+        body = json.loads(answer.read())
         return body if isinstance(body, dict) and (whatever_status or answer.status < 300) else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
