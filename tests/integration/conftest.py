@@ -1,6 +1,7 @@
 """What the integration tests of single services share: a context over ipc in a folder of the test's own, a broker."""
 
 import asyncio
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +34,13 @@ MakeContext = Callable[..., Context]
 KEYS = Keys("key-id", "secret")
 OPEN_NS = 1_709_562_600 * 10**9
 WAIT_S = 10.0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short: the path of a socket may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="tm-") as name:
+        yield Path(name)
 
 
 @pytest.fixture

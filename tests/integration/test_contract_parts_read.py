@@ -1,20 +1,14 @@
 """Each service reads, while it is built and runs, the parts of the spec that the table gives it: no more, no less."""
 
-import tempfile
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from pydantic import BaseModel
 
-from tradingmesh.contract import API_VERSION, HOT_PARTS, KIND, Component, parts_of
-from tradingmesh.runtime.component import _context
-from tradingmesh.runtime.settings import Settings, parse_manifest
+from tests.integration.built_service import MESH, built, context_in, system
+from tradingmesh.contract import HOT_PARTS, Component, parts_of
 
-MESH = [component for component in Component if component is not Component.ALPACA_SIMULATOR]
 READ_AND_NOT_USED = {
     Component.MARKET_DATA_FEED: {"broker.tradingUrl", "broker.tradingStreamUrl"},
     Component.EXECUTION_ENGINE: {"broker.dataStreamUrl", "broker.feed"},
@@ -22,8 +16,6 @@ READ_AND_NOT_USED = {
 """Three URLs are made at once, and each of the two takes its own."""
 OF_THE_RUNTIME = ("endpoints.", "observability.")
 """Read by the sockets and the tracer; that the channels are right is tried by their names in the source."""
-STRATEGY = {"name": "m", "uses": "ema-crossover", "symbols": ["IBM"], "params": {"fast": 5, "slow": 10, "quantity": 1}}
-SPEC = {"symbols": ["IBM", "KO"], "strategies": [STRATEGY], "endpoints": {"transport": "ipc"}}
 
 
 class Listening:
@@ -44,23 +36,12 @@ class Listening:
         return value
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Short: the path of a socket may have 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="tm-") as name:
-        yield Path(name)
-
-
 def read_by(component: Component, folder: Path) -> set[str]:
-    settings = Settings(instance="x", data_dir=folder, ipc_dir=folder, simulator_port=1, page_port=0)
-    settings = settings.model_copy(update={"apca_api_key_id": "key", "system_file": folder / "system.yaml"})
-    manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "x"}, "spec": SPEC}
-    system = parse_manifest(manifest, source="test")
     found: set[str] = set()
-    context = _context(component, settings, system, structlog.get_logger())
-    context = context._replace(spec=Listening(system.spec, found))  # type: ignore[arg-type]
+    context = context_in(folder, component)
+    context = context._replace(spec=Listening(context.spec, found))  # type: ignore[arg-type]
     try:
-        service = import_module(f"tradingmesh.{component.value.replace('-', '_')}.main").build(context)
+        service = built(context)
         for _ in range(3):
             context.loop.turn(50)
         service.status()
@@ -86,9 +67,8 @@ def test_a_service_reads_what_the_table_says(component: Component, folder: Path)
 
 def test_reading_is_heard() -> None:
     """The listener notes values by the manifest's own names, and hands on what is no field."""
-    manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "x"}, "spec": SPEC}
     found: set[str] = set()
-    spec: Any = Listening(parse_manifest(manifest, source="test").spec, found)
+    spec: Any = Listening(system().spec, found)
     assert spec.endpoints.risk_check.timeout_ms == 1_000
     assert spec.model_dump()
     assert found == {"endpoints.riskCheck.timeout"}

@@ -215,18 +215,24 @@ def connected(
     return broker, streams[0], heard
 
 
+def waiting(alpaca: AlpacaServer, broker: AlpacaBroker, count: int) -> list[ReadyOrder]:
+    """Orders c-0 to c-n of which the last `count` wait: each thread is busy with one that is not answered."""
+    alpaca.faults = [(True, -1, {})] * PLACING_THREADS
+    orders = [ready(f"c-{number}") for number in range(PLACING_THREADS + count)]
+    for one in orders:
+        broker.submit(one)
+    while len(alpaca.posts) < PLACING_THREADS:
+        time.sleep(0.001)
+    return orders
+
+
 @pytest.mark.parametrize("by", ["stream", "engine"])
 def test_order_that_waits_for_a_thread_is_held_back(
     alpaca: AlpacaServer, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     """The stream goes down (or the engine must stop) with orders queued: none of them leaves, and it says why."""
     broker, stream, heard = connected(alpaca, monkeypatch)
-    alpaca.faults = [(True, -1, {})] * PLACING_THREADS  # each thread is busy with an order that is not answered
-    orders = [ready(f"c-{number}") for number in range(PLACING_THREADS + 6)]
-    for one in orders:
-        broker.submit(one)
-    while len(alpaca.posts) < PLACING_THREADS:
-        time.sleep(0.001)
+    orders = waiting(alpaca, broker, 6)
     if by == "stream":
         stream.deliver(StreamState("connection lost"))
     else:
@@ -254,12 +260,7 @@ def test_order_that_waits_is_not_sent_once_it_is_withdrawn(
 ) -> None:
     """Trading is halted, or reduced, with orders queued: those that would be canceled next do not leave first."""
     broker, _, heard = connected(alpaca, monkeypatch)
-    alpaca.faults = [(True, -1, {})] * PLACING_THREADS  # each thread is busy with an order that is not answered
-    orders = [ready(f"c-{number}") for number in range(PLACING_THREADS + 4)]
-    for one in orders:
-        broker.submit(one)
-    while len(alpaca.posts) < PLACING_THREADS:
-        time.sleep(0.001)
+    orders = waiting(alpaca, broker, 4)
     named = ("r-c-5",)
     broker.withdraw(stopped(withdraw, named))
     answers = [heard.get(timeout=10) for _ in orders]

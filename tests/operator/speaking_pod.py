@@ -2,14 +2,23 @@
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
 
+from tests.cluster.waiting import until
 from tests.operator.place import Place
 from tradingmesh.contract import ADMIN_PORT
 
 _HOSTS = count(2)
+ACTIVE = {"trading": "Active", "manifest_trading": "Active", "switch": "Active", "breaker": {"state": "Closed"}}
+
+
+def says(generation: int, **status: Any) -> dict[str, Any]:
+    """What a component of a system that trades answers, but for what is given."""
+    return {"generation": generation, "version": "0.1.0", "status": {**ACTIVE, **status}}
 
 
 class SpeakingPod:
@@ -47,6 +56,21 @@ class SpeakingPod:
         """The pod as the API server has it; empty where there is none."""
         found = self._place.all("pods", f"app.kubernetes.io/name={self._component}")
         return found[0] if found else {}
+
+
+@contextmanager
+def manager_and_engine(
+    place: Place, positions: object = None, **orders_open: int
+) -> Iterator[tuple[SpeakingPod, SpeakingPod]]:
+    """The two that a deletion waits for, running in `place`: what is held, and the open orders by status."""
+    held = {} if positions is None else {"positions": positions}
+    with (
+        SpeakingPod(place, "risk-manager", says(1, **held)) as manager,
+        SpeakingPod(place, "execution-engine", says(1, orders_open=orders_open)) as engine,
+    ):
+        until(manager.run, "the risk manager's pod", 60)
+        until(engine.run, "the engine's pod", 60)
+        yield manager, engine
 
 
 def _handler(pod: SpeakingPod) -> type[BaseHTTPRequestHandler]:

@@ -10,11 +10,9 @@ from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.waiting import until
 from tests.operator.otlp_receiver import OtlpReceiver
 from tests.operator.place import Place
-from tests.operator.speaking_pod import SpeakingPod
+from tests.operator.speaking_pod import SpeakingPod, manager_and_engine, says
 
 pytestmark = pytest.mark.timeout(240)
-
-ACTIVE = {"trading": "Active", "manifest_trading": "Active", "switch": "Active", "breaker": {"state": "Closed"}}
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +44,6 @@ def place(patient: OperatorProcess, namespace: str) -> Iterator[Place]:
     patient.server.kubectl("delete", "tradingsystems", "--all", "-n", namespace, "--wait=false")
 
 
-def _says(generation: int, **status: Any) -> dict[str, Any]:
-    return {"generation": generation, "version": "0.1.0", "status": {**ACTIVE, **status}}
-
-
 def _manifest(place: Place) -> str:
     return str(place.get("configmap", "demo-system")["data"]["system.yaml"])
 
@@ -58,17 +52,12 @@ def test_it_is_halted_before_it_goes(place: Place) -> None:
     """It stays until the risk manager has halted and no order is open."""
     place.apply()
     place.until_reconciled()
-    with (
-        SpeakingPod(place, "risk-manager", _says(1)) as manager,
-        SpeakingPod(place, "execution-engine", _says(1, orders_open={"New": 1})) as engine,
-    ):
-        until(manager.run, "the risk manager's pod", 60)
-        until(engine.run, "the engine's pod", 60)
+    with manager_and_engine(place, New=1) as (manager, engine):
         place.kubectl("delete", "tsys", "demo", "--wait=false")
         until(lambda: "trading: Halted" in _manifest(place), "the halt", 60)
-        manager.says = _says(2, manifest_trading="Halted")
+        manager.says = says(2, manifest_trading="Halted")
         until(lambda: place.system()["status"]["phase"] == "Deleting", "the phase", 60)
-        engine.says = _says(2, orders_open={"New": 0})
+        engine.says = says(2, orders_open={"New": 0})
         until(lambda: not place.system(), "the system gone", 60)
     told = until(lambda: place.events("Normal").get("Drained"), "the Event")
     assert told == "trading is halted and no order is open"
@@ -80,21 +69,16 @@ def test_positions_are_closed_first_where_that_is_asked_for(place: Place) -> Non
     held = [{"symbol": "IBM", "quantity": "100"}]
     place.apply({"onDelete": "Flatten"})
     place.until_reconciled()
-    with (
-        SpeakingPod(place, "risk-manager", _says(1, positions=held)) as manager,
-        SpeakingPod(place, "execution-engine", _says(1, orders_open={})) as engine,
-    ):
-        until(manager.run, "the risk manager's pod", 60)
-        until(engine.run, "the engine's pod", 60)
+    with manager_and_engine(place, held) as (manager, _):
         place.kubectl("delete", "tsys", "demo", "--wait=false")
         job = until(lambda: place.get("job", "demo-flatten"), "the Job", 60)
         container = job["spec"]["template"]["spec"]["containers"][0]
         assert container["command"][:2] == ["tradingmesh", "flatten"]
         assert container["image"].endswith("/risk-manager:test")
         assert "Halted" not in _manifest(place)
-        manager.says = _says(1, positions=[])
+        manager.says = says(1, positions=[])
         until(lambda: "trading: Halted" in _manifest(place), "the halt", 60)
-        manager.says = _says(2, positions=[], manifest_trading="Halted")
+        manager.says = says(2, positions=[], manifest_trading="Halted")
         until(lambda: not place.system(), "the system gone", 60)
     until(lambda: place.events("Normal").get("Drained"), "the Event")
     until(lambda: not place.children(), "nothing left", 60)
@@ -104,7 +88,7 @@ def test_parts_that_go_in_the_middle_keep_nothing(place: Place) -> None:
     """Who would halt is deleted by somebody: there is nobody to wait for, and that is told."""
     place.apply()
     place.until_reconciled()
-    with SpeakingPod(place, "risk-manager", _says(1)) as manager:
+    with SpeakingPod(place, "risk-manager", says(1)) as manager:
         until(manager.run, "the risk manager's pod", 60)
         place.kubectl("delete", "tsys", "demo", "--wait=false")
         until(lambda: "trading: Halted" in _manifest(place), "the halt", 60)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tradingmesh.contract import TradingState
-from tradingmesh.core.events import Ledger
+from tradingmesh.core.events import Ledger, LedgerPosition
 from tradingmesh.core.money import EXACT, plain
 from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.risk.state import RiskState
@@ -16,15 +16,9 @@ from tradingmesh.core.risk.units import text_e9, text_e18
 POSITIONS_TOLD_MAX = 200
 
 
-class PositionStatus(msgspec.Struct, frozen=True):
-    """One position at its mark. Money and quantities are exact, as text."""
+class PositionStatus(LedgerPosition, frozen=True):
+    """One position at its mark, and what works in its symbol."""
 
-    symbol: str
-    quantity: str
-    cost: str
-    mark: str
-    realised: str
-    unrealised: str
     working_buys: str
     working_sells: str
 
