@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -28,6 +29,7 @@ from tradingmesh.core.place import Place, PoisonReport, ReportsWanted
 from tradingmesh.core.signal import Side
 from tradingmesh.fill_processor.main import FillProcessor, build
 from tradingmesh.runtime.component import Context
+from tradingmesh.telemetry.tracing import NoTracer, Tracer
 from tradingmesh.wire.messages import (
     BOOKED_REPORT,
     POISON_REPORT,
@@ -52,13 +54,18 @@ def fill(sequence: int = 1, **changes: Any) -> Report:
 class Mesh:
     """Some processors and their two neighbours, all in this thread."""
 
-    def __init__(self, make_context: MakeContext, until: Callable[..., None], count: int = 1) -> None:
+    def __init__(
+        self, make_context: MakeContext, until: Callable[..., None], count: int = 1, tracer: Tracer | None = None
+    ) -> None:
         self._until = until
         engine = make_context(Component.EXECUTION_ENGINE, {})
         self.fills = engine.sockets.push(Channel.FILLS)
         self.acks = engine.sockets.pull(Channel.FILL_ACKS)
         self._risk_context = make_context(Component.RISK_MANAGER, {})
-        self.contexts = [make_context(Component.FILL_PROCESSOR, dict(SPEC)) for _ in range(count)]
+        self.contexts = [
+            make_context(Component.FILL_PROCESSOR, dict(SPEC))._replace(tracer=tracer or NoTracer())
+            for _ in range(count)
+        ]
         self.processors: list[FillProcessor] = []
         for context in self.contexts:
             processor = build(context)
@@ -230,6 +237,21 @@ def test_without_a_risk_manager_reports_are_left_to_come_again(
     identity, _ = mesh.booked()
     mesh.answer(identity, applied())
     assert mesh.ack() == 1
+
+
+def test_the_span_of_a_report_begins_before_it_is_handed_on(
+    make_context: MakeContext, until: Callable[..., None]
+) -> None:
+    """The risk manager's span lies under this one, and it can begin the moment the report is there."""
+    tracer = Mock(spec=Tracer)
+    made = Mesh(make_context, until, tracer=tracer)
+    made.start_risk()
+    made.push(fill())
+    identity, batch = made.handed()
+    made.answer(identity, applied())
+    made.ack()
+    (_, _, start_ns, _) = tracer.record.call_args.args
+    assert start_ns == batch.header.timestamp_ns
 
 
 def test_outstanding_is_bounded(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ when the risk manager has the report on disk. Whatever is lost here (killed, nob
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import zmq
 
@@ -35,6 +35,14 @@ DRAIN_NS = 2_000_000_000
 _DRAIN_TURN_MS = 20
 
 
+class _Out(NamedTuple):
+    """A report that is out: when it was handed on, by both clocks (read before the send), and what it says if sound."""
+
+    sent_ns: int
+    told_ns: int
+    report: BookedReport | None
+
+
 class FillProcessor:
     """Hands each report on with its figures, and its answer back."""
 
@@ -43,7 +51,7 @@ class FillProcessor:
         self._now_ns = context.clock.now_ns
         self._monotonic_ns = context.clock.monotonic_ns
         self._commission_per_share = context.spec.broker.commission_per_share
-        self._outstanding: dict[Place, tuple[int, BookedReport | None]] = {}
+        self._outstanding: dict[Place, _Out] = {}
         self._fills = context.sockets.pull(Channel.FILLS)
         self._positions = context.sockets.dealer(Channel.POSITIONS)
         self._acks = context.sockets.push(Channel.FILL_ACKS)
@@ -120,13 +128,13 @@ class FillProcessor:
         places = [batch.place(start + index) for index in range(len(reports))]
         codec = POISON_REPORT if isinstance(reports[0], PoisonReport) else BOOKED_REPORT
         payloads = [codec.encode(report) for report in reports]
-        frames = self._sender.frames(codec.kind, places[0], payloads, self._now_ns(), batch.header.trace_id)
+        told_ns, sent_ns = self._now_ns(), self._monotonic_ns()
+        frames = self._sender.frames(codec.kind, places[0], payloads, told_ns, batch.header.trace_id)
         if not self._has_room(places) or not self._sent(frames):
             self._unsent.inc(len(reports))
             return
-        now_ns = self._monotonic_ns()
         for place, report in zip(places, reports, strict=True):
-            self._outstanding[place] = (now_ns, report if isinstance(report, BookedReport) else None)
+            self._outstanding[place] = _Out(sent_ns, told_ns, report if isinstance(report, BookedReport) else None)
 
     def _has_room(self, places: list[Place]) -> bool:
         fresh = sum(place not in self._outstanding for place in places)
@@ -156,9 +164,10 @@ class FillProcessor:
         for answer in answers:
             place = Place(answer.outbox_epoch, answer.symbol, answer.symbol_sequence)
             places.append(place)
-            sent_ns, valued = self._outstanding.pop(place, (now_ns, None))
-            self._latency.observe_ns(now_ns - sent_ns)
-            self._tell(answer, valued, now_ns - sent_ns)
+            out = self._outstanding.pop(place, None)
+            if out is not None:
+                self._latency.observe_ns(now_ns - out.sent_ns)
+            self._tell(answer, out)
         self._answer_on(self._ack_sender.frames(places, self._now_ns()), len(places))
 
     def _answer_on(self, frames: list[bytes], count: int) -> None:
@@ -168,29 +177,30 @@ class FillProcessor:
         except zmq.Again:
             self._unsent.inc(count)
 
-    def _tell(self, answer: ReportAnswer, valued: BookedReport | None, elapsed_ns: int) -> None:
+    def _tell(self, answer: ReportAnswer, out: _Out | None) -> None:
         if isinstance(answer, ReportSetAside):
             self._set_aside.inc()
         elif answer.duplicate:
             self._repeated.value += 1
         else:
             self._applied.value += 1
-            if valued is not None:
-                self._record(valued.report, elapsed_ns)
-            for tell in events_of(valued, answer) if valued is not None else ():
+            if out is None or out.report is None:
+                return
+            self._record(out.report.report, out.told_ns)
+            for tell in events_of(out.report, answer):
                 self._context.events.emit(tell.type_, trace_id=tell.trace_id, **tell.fields)
 
-    def _record(self, report: Report, elapsed_ns: int) -> None:
+    def _record(self, report: Report, told_ns: int) -> None:
         fill, trace = report.body, self._context.traced(report.trace_id)
         if trace and isinstance(fill, Fill):
             place = Place(report.outbox_epoch, fill.symbol, report.symbol_sequence)
-            now_ns = self._now_ns()
-            self._context.tracer.record(book_span(place, fill.client_order_id), trace, now_ns - elapsed_ns, now_ns)
+            span = book_span(place, fill.client_order_id)
+            self._context.tracer.record(span, trace, told_ns, self._now_ns())
 
     def _forget_old(self) -> None:
         """An answer that is still out after so long was lost: the report has been sent again, here or elsewhere."""
         before_ns = self._monotonic_ns() - int(FORGET_AFTER_S * 1e9)
-        for key in [key for key, (sent_ns, _) in self._outstanding.items() if sent_ns < before_ns]:
+        for key in [key for key, out in self._outstanding.items() if out.sent_ns < before_ns]:
             del self._outstanding[key]
 
     def ready(self) -> list[str]:
