@@ -242,12 +242,17 @@ def test_without_a_risk_manager_reports_are_left_to_come_again(
 def test_the_span_of_a_report_begins_before_it_is_handed_on(
     make_context: MakeContext, until: Callable[..., None]
 ) -> None:
-    """The risk manager's span lies under this one, and it can begin the moment the report is there."""
+    """The risk manager's span lies under this one, and it can begin the moment the report is there.
+
+    That is so of one that came again before the first answer was read, too.
+    """
     tracer = Mock(spec=Tracer)
     made = Mesh(make_context, until, tracer=tracer)
     made.start_risk()
     made.push(fill())
     identity, batch = made.handed()
+    made.push(fill())
+    made.handed()
     made.answer(identity, applied())
     made.ack()
     (_, _, start_ns, _) = tracer.record.call_args.args

@@ -36,7 +36,10 @@ _DRAIN_TURN_MS = 20
 
 
 class _Out(NamedTuple):
-    """A report that is out: when it was handed on, by both clocks (read before the send), and what it says if sound."""
+    """A report that is out, and what it says if sound. Clocks are read before a send: `sent_ns` before the last one,
+
+    `told_ns`, wall time, before the first: it may be applied by then, though its answer has not been read.
+    """
 
     sent_ns: int
     told_ns: int
@@ -134,7 +137,9 @@ class FillProcessor:
             self._unsent.inc(len(reports))
             return
         for place, report in zip(places, reports, strict=True):
-            self._outstanding[place] = _Out(sent_ns, told_ns, report if isinstance(report, BookedReport) else None)
+            before = self._outstanding.get(place)
+            first_ns = before.told_ns if before is not None else told_ns
+            self._outstanding[place] = _Out(sent_ns, first_ns, report if isinstance(report, BookedReport) else None)
 
     def _has_room(self, places: list[Place]) -> bool:
         fresh = sum(place not in self._outstanding for place in places)
