@@ -123,11 +123,21 @@ class Observer:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
         try:
             async with self._session.get(f"http://{address}/configz") as answer:
-                content = await answer.content.read(_CONFIGZ_MAX_BYTES)
+                content = await _all_of(answer.content)
             found = json.loads(content)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
+
+
+async def _all_of(stream: aiohttp.StreamReader) -> bytes:
+    """To its end, in however many pieces the network brings it. Raises `ValueError` where that is too much."""
+    content = bytearray()
+    async for piece in stream.iter_any():
+        content += piece
+        if len(content) > _CONFIGZ_MAX_BYTES:
+            raise ValueError(f"more than {_CONFIGZ_MAX_BYTES} bytes")
+    return bytes(content)
 
 
 def _keys(secret: Manifest | None) -> frozenset[str] | None:
