@@ -28,13 +28,19 @@ def notices(found: Iterable[Found], applied: Iterable[Apply]) -> Iterator[Notice
         yield from _workload(child, live, wrong)
 
 
-def spec_in(config_map: Manifest) -> dict[str, Any]:
-    """The spec in a mounted manifest; empty where there is none that can be read."""
+def manifest_in(config_map: Manifest) -> Manifest:
+    """The mounted manifest; empty where there is none that can be read."""
     try:
         found = yaml.load(config_map.get("data", {}).get(MANIFEST_KEY, ""), Loader=yaml.CSafeLoader)
-        return dict(found["spec"])
+        return {**found, "metadata": dict(found["metadata"]), "spec": dict(found["spec"])}
     except (yaml.YAMLError, TypeError, KeyError, ValueError):
         return {}
+
+
+def spec_in(config_map: Manifest) -> dict[str, Any]:
+    """The spec in a mounted manifest; empty where there is none that can be read."""
+    found: dict[str, Any] = manifest_in(config_map).get("spec", {})
+    return found
 
 
 def _limits(child: Manifest, live: Manifest) -> Iterator[Notice]:

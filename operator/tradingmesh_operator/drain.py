@@ -6,18 +6,15 @@ Bounded in time, and what is not there is not waited for: a deletion never hangs
 from datetime import datetime
 from typing import Any
 
-import yaml
-
-from tradingmesh_operator.actions import Action, Apply, Notice, Plan, SetFinalizer, Touch
-from tradingmesh_operator.changes import MANIFEST_KEY, spec_in
+from tradingmesh.contract import Component
+from tradingmesh_operator.actions import Action, Apply, Notice, Plan, SetFinalizer
 from tradingmesh_operator.flatten import flatten_job
-from tradingmesh_operator.objects import FINALIZER, SYSTEMS, Manifest, Reference, digest, reference
+from tradingmesh_operator.objects import FINALIZER, Manifest, Reference, reference
 from tradingmesh_operator.observed import Observed, Pod
 from tradingmesh_operator.rollout import RISK_MANAGER
-from tradingmesh_operator.stamp import owner
+from tradingmesh_operator.switch import HALTED, REDUCING, switched
 
 FLATTEN, LEAVE = "Flatten", "Leave"
-HALTED, REDUCING = "Halted", "Reducing"
 
 
 def needed(system: Manifest) -> bool:
@@ -33,15 +30,17 @@ def plan(system: Manifest, observed: Observed, now: datetime, *, timeout_s: floa
     managers = [pod for pod in observed.of(RISK_MANAGER) if pod.phase == "Running"]
     if not needed(system):
         return _let_go("Left", "its orders and positions were left as they are")
-    if not managers:
-        return _let_go("NotDrained", "no risk manager runs, so open orders were not looked at", warning=True)
     flattening = system["spec"]["onDelete"] == FLATTEN
-    if flattening and elapsed_s < timeout_s and not _is_flat(managers):
+    over = elapsed_s >= timeout_s * (1 + flattening)
+    if not managers and (over or not _comes_back(system, observed)):
+        return _let_go("NotDrained", "no risk manager runs, so open orders were not looked at", warning=True)
+    if flattening and elapsed_s < timeout_s and not (managers and _is_flat(managers)):
         return _flatten(system, observed)
-    if elapsed_s >= timeout_s * (1 + flattening):
-        return _let_go("DrainTimedOut", f"after {elapsed_s:.0f} s: {_left(observed, managers)}", warning=True)
-    if _is_halted(managers) and not _open_orders(observed):
+    left = [*_unhalted(managers), *_unfinished(observed)]
+    if not left:
         return _let_go("Drained", "trading is halted and no order is open")
+    if over:
+        return _let_go("DrainTimedOut", f"after {elapsed_s:.0f} s: {', '.join(left)}", warning=True)
     return Plan(tuple(_in_force(system, observed, HALTED)), state="Draining")
 
 
@@ -55,37 +54,24 @@ def _flatten(system: Manifest, observed: Observed) -> Plan:
     return Plan(tuple(actions), state="Draining")
 
 
-def _in_force(system: Manifest, observed: Observed, trading: str) -> list[Action]:
-    """The mounted manifest with this trading state, and pods told of it. It is the live one: no chart is rendered."""
-    name = Reference("v1", "ConfigMap", f"{system['metadata']['name']}-system")
-    live = observed.children.get(name)
-    spec = spec_in(live) if live is not None else {}
-    if live is None or not spec:
-        return []
-    metadata = {"name": system["metadata"]["name"], "namespace": system["metadata"]["namespace"]}
-    metadata["generation"] = system["metadata"].get("generation", 0)
-    head = {"apiVersion": SYSTEMS.api_version, "kind": SYSTEMS.kind}
-    text = yaml.safe_dump({**head, "metadata": metadata, "spec": {**spec, "trading": trading}})
-    data = {MANIFEST_KEY: text}
-    kept = {field: live["metadata"].get(field, {}) for field in ("name", "namespace", "labels", "annotations")}
-    config_map = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {**kept, "ownerReferences": [owner(system)]},
-        "data": data,
-    }
-    wanted = digest([data])
-    touched = [pod for pod in observed.pods if pod.phase == "Running" and not pod.leaving and pod.seen_config != wanted]
-    changed: list[Action] = [] if live.get("data") == data else [Apply(config_map)]
-    return [*changed, *(Touch(pod.name, wanted) for pod in touched)]
-
-
 def _let_go(reason: str, message: str, *, warning: bool = False) -> Plan:
     return Plan((SetFinalizer(held=False),), (Notice(reason, message, warning),), state="Draining")
 
 
-def _is_halted(managers: list[Pod]) -> bool:
-    return all(pod.status.get("manifest_trading") == HALTED for pod in managers)
+def _in_force(system: Manifest, observed: Observed, trading: str) -> list[Action]:
+    return switched(system, observed, trading, system["metadata"].get("generation", 0))
+
+
+def _comes_back(system: Manifest, observed: Observed) -> bool:
+    """Whether a risk manager that does not run is only on its way to another node, while an engine may have orders."""
+    name = Reference("apps/v1", "StatefulSet", f"{system['metadata']['name']}-{RISK_MANAGER}")
+    workload = observed.children.get(name, {"metadata": {"deletionTimestamp": "gone"}})
+    return "deletionTimestamp" not in workload["metadata"] and bool(_engines(observed))
+
+
+def _unhalted(managers: list[Pod]) -> list[str]:
+    halted = managers and all(pod.status.get("manifest_trading") == HALTED for pod in managers)
+    return [] if halted else ["trading not known to be halted"]
 
 
 def _is_flat(managers: list[Pod]) -> bool:
@@ -97,15 +83,25 @@ def _flat(status: Any) -> bool:
     return not held and not status.get("working_reservations") and not status.get("flatten", {}).get("active")
 
 
-def _open_orders(observed: Observed) -> int:
-    """How many orders work at the broker, as far as anybody says; of an engine that is gone nothing is waited for."""
-    engines = [pod for pod in observed.of("execution-engine") if pod.phase == "Running"]
-    return sum(sum(pod.status.get("orders_open", {}).values()) for pod in engines)
+def _engines(observed: Observed) -> list[Pod]:
+    return [pod for pod in observed.of(Component.EXECUTION_ENGINE) if pod.phase == "Running"]
 
 
-def _left(observed: Observed, managers: list[Pod]) -> str:
-    trading = "halted" if _is_halted(managers) else "not known to be halted"
-    return f"{_open_orders(observed)} orders open, trading {trading}"
+def _unfinished(observed: Observed) -> list[str]:
+    """What is not done at the broker yet, as far as is known; of an engine that is gone nothing is waited for.
+
+    One that is silent, or has not asked the broker since it began, may have open orders all the same.
+    """
+    found = []
+    for pod in _engines(observed):
+        orders, broker = pod.status.get("orders_open"), pod.status.get("broker") or {}
+        if not isinstance(orders, dict) or broker.get("reconciled_age_s", 0) < 0:
+            found.append(f"{pod.name} does not say which orders are open")
+            continue
+        count, waiting = sum(orders.values()), pod.status.get("backlog", 0)
+        found += [f"{count} orders open"] if count else []
+        found += [f"{waiting} reports not booked"] if waiting else []
+    return found
 
 
 def _instant(text: str) -> datetime:

@@ -21,6 +21,7 @@ from tradingmesh_operator.observed import Observed
 from tradingmesh_operator.rollout import RISK_MANAGER, WORKLOADS, changes_pods, component_of, waits_for_risk_manager
 from tradingmesh_operator.scaling import scaling
 from tradingmesh_operator.stamp import stamped
+from tradingmesh_operator.switch import tightened
 from tradingmesh_operator.values import control_secret
 
 _FIRST = ("ServiceAccount", "ConfigMap", "Service", "NetworkPolicy", "PodDisruptionBudget")
@@ -40,9 +41,10 @@ def reconcile(system: Manifest, desired: Desired, observed: Observed, now: datet
     if system["metadata"].get("annotations", {}).get(PAUSED) == "true":
         return Plan(state="Paused")
     if desired.problem is not None:
-        return Plan(problems=(desired.problem,))
+        return Plan(tuple(tightened(system, observed)), problems=(desired.problem,))
     if observed.rival:
-        return Plan(problems=(("AccountClaimed", _claimed(system, observed.rival)),))
+        claimed = ("AccountClaimed", _claimed(system, observed.rival))
+        return Plan(tuple(tightened(system, observed)), problems=(claimed,))
     plan = _converge(system, desired, observed)
     number = scaling(system, observed, now)
     actions, events = (*plan.actions, *number.actions), (*plan.events, *number.events)

@@ -69,6 +69,52 @@ def test_nothing_that_is_gone_is_waited_for() -> None:
     assert _after(_deleted("CancelOrders"), gone).actions == (LET_GO,)
 
 
+def _halted_with(engine: Pod) -> Plan:
+    pods = (risk_manager(manifest_trading="Halted"), engine)
+    return _after(_deleted("CancelOrders"), Observed(children=made(system()), pods=pods))
+
+
+def test_an_engine_that_does_not_say_may_have_open_orders() -> None:
+    """Silent for a moment, only just begun, or not heard by the broker yet: none of that is no order."""
+    silent = pod("execution-engine")
+    unasked = pod("execution-engine", configz={"status": {"orders_open": {}, "broker": {"reconciled_age_s": -1.0}}})
+    begun = pod("execution-engine", configz={"status": {}})
+    for engine in (silent, unasked, begun):
+        assert LET_GO not in _halted_with(engine).actions
+    asked = pod("execution-engine", configz={"status": {"orders_open": {}, "broker": {"reconciled_age_s": 0.2}}})
+    assert _halted_with(asked).actions == (LET_GO,)
+    given_up = _after(_deleted("CancelOrders"), Observed(pods=(risk_manager(manifest_trading="Halted"), silent)), 61)
+    assert (given_up.events[0].reason, "does not say" in given_up.events[0].message) == ("DrainTimedOut", True)
+
+
+def test_what_was_filled_is_booked_before_it_goes() -> None:
+    """A report that waits for a fill processor would stay in the engine's outbox."""
+    engine = _engine(New=0)
+    waits = engine._replace(configz={"status": {"orders_open": {}, "backlog": 3}})
+    assert LET_GO not in _halted_with(waits).actions
+    assert _halted_with(engine._replace(configz={"status": {"orders_open": {}, "backlog": 0}})).actions == (LET_GO,)
+
+
+def test_a_risk_manager_on_its_way_to_another_node_is_waited_for() -> None:
+    """While an engine runs it may have orders: the manifest halts already, and the wait has an end."""
+    of, children = _deleted("CancelOrders"), made(system())
+    away = Observed(children=children, pods=(risk_manager()._replace(phase="Pending"), _engine(New=2)))
+    plan = _after(of, away)
+    assert LET_GO not in plan.actions
+    assert _trading(carried_out(plan, children)) == "Halted"
+    assert _after(of, away, 61).events[0].reason == "NotDrained"
+    for_good = away._replace(children={name: one for name, one in children.items() if name.kind != "StatefulSet"})
+    assert _after(of, for_good).actions == (LET_GO,)
+
+
+def test_to_be_flattened_nothing_is_halted_while_the_risk_manager_is_away() -> None:
+    """It would refuse to flatten when it is back."""
+    away = Observed(children=made(system()), pods=(_engine(New=2),))
+    plan = _after(_deleted("Flatten"), away)
+    assert _trading(carried_out(plan, dict(away.children))) == "Active"
+    assert plan.state == "Draining"
+
+
 def test_leave_leaves() -> None:
     """Neither orders nor positions are looked at."""
     observed = Observed(children=made(system()), pods=(risk_manager(), _engine(New=2)))

@@ -1,16 +1,32 @@
 """The decision itself: no server, no clock."""
 
 import copy
+from typing import Any
 
+import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.operator.wanted import NOW, carried_out, decide, desired, made, pod, ready, risk_manager, served, system
-from tradingmesh_operator.actions import Apply, Delete, Desired, MakeToken, SetFinalizer, Touch
+from tests.operator.wanted import (
+    NOW,
+    Children,
+    carried_out,
+    decide,
+    desired,
+    made,
+    pod,
+    ready,
+    risk_manager,
+    served,
+    system,
+)
+from tradingmesh_operator.actions import Apply, Delete, Desired, MakeToken, Plan, SetFinalizer, Touch
 from tradingmesh_operator.objects import PAUSED, Reference, reference
 from tradingmesh_operator.observed import Observed
 from tradingmesh_operator.reconcile import reconcile
 
+CONFIG = Reference("v1", "ConfigMap", "demo-system")
 RISK = Reference("apps/v1", "StatefulSet", "demo-risk-manager")
 SIGNALS = Reference("apps/v1", "Deployment", "demo-signal-generator")
 FEED = Reference("apps/v1", "Deployment", "demo-market-data-feed")
@@ -173,6 +189,37 @@ def test_a_chart_that_does_not_render_changes_nothing() -> None:
     children.pop(FEED)
     plan = reconcile(system(), Desired(problem=problem), Observed(children=children), NOW, drain_timeout_s=1)
     assert (plan.actions, plan.problems) == ((), (problem,))
+
+
+def _mounted(plan: Plan, children: Children) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(carried_out(plan, children)[CONFIG]["data"]["system.yaml"])
+    return found
+
+
+@pytest.mark.parametrize("trading", ["Reducing", "Halted"])
+def test_a_halt_needs_no_chart_that_renders(trading: str) -> None:
+    """What lets fewer orders out is in force although the rest of the spec cannot be had; no more is said of it."""
+    of, children = system({"trading": trading, "riskLimits.maxDailyLoss": "9"}, generation=7), made(system())
+    wrong, observed = Desired(problem=("RenderFailed", "no")), Observed(children=children, pods=(risk_manager(),))
+    for plan in (
+        reconcile(of, wrong, observed, NOW, drain_timeout_s=1),
+        decide(of, observed._replace(rival="other/demo")),
+    ):
+        after = _mounted(plan, children)
+        assert after["spec"] == {**_mounted(Plan(), children)["spec"], "trading": trading}
+        assert after["metadata"]["generation"] == 1
+        assert isinstance(plan.actions[1], Touch)
+        told = risk_manager()._replace(seen_config=plan.actions[1].manifest_hash)
+        halted = Observed(children=carried_out(plan, children), pods=(told,))
+        assert reconcile(of, wrong, halted, NOW, drain_timeout_s=1).actions == ()
+
+
+@pytest.mark.parametrize("trading", ["Active", "Reducing"])
+def test_what_lets_more_orders_out_waits_for_the_whole_spec(trading: str) -> None:
+    """Its limits may be among what could not be had."""
+    observed = Observed(children=made(system({"trading": "Halted"})), pods=(risk_manager(),))
+    wrong = Desired(problem=("RenderFailed", "no"))
+    assert reconcile(system({"trading": trading}), wrong, observed, NOW, drain_timeout_s=1).actions == ()
 
 
 def test_an_account_is_traded_by_the_older_system_only() -> None:
