@@ -69,9 +69,10 @@ CLUSTER ?= packages
 cluster: $(STAMP)  ## a real Kubernetes of one node on this machine; CLUSTER=kind where Docker is
 	@$(BIN)/python -m tests.cluster up --with $(CLUSTER)
 
-cluster-images: $(STAMP)  ## make the images and bring them into it
+cluster-images: $(STAMP)  ## make the images and bring them into it, and those of the version before, once
 	@$(BIN)/python -m tests.cluster images --with $(CLUSTER)
 	@$(BIN)/python -m tests.cluster load --with $(CLUSTER)
+	@$(BIN)/python -m tests.cluster previous --with $(CLUSTER)
 
 cluster-down: $(STAMP)  ## end it
 	@$(BIN)/python -m tests.cluster down --with $(CLUSTER)

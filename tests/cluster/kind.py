@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from tests.cluster.build_tools import KUBERNETES
 from tests.cluster.place import CHECKOUT, Place
@@ -27,10 +28,10 @@ def down(place: Place) -> None:
     place.kubeconfig.unlink(missing_ok=True)
 
 
-def build_images(tag: str) -> None:
-    """`make images` with the Docker engine."""
+def build_images(tag: str, source: Path = CHECKOUT) -> None:
+    """`make images` with the Docker engine, of this version or of another's files."""
     _need()
-    subprocess.run(["make", "images", "BUILDER=docker", f"TAG={tag}"], check=True, cwd=CHECKOUT, stdout=sys.stderr)
+    subprocess.run(["make", "images", "BUILDER=docker", f"TAG={tag}"], check=True, cwd=source, stdout=sys.stderr)
 
 
 def load(images: Iterable[str]) -> None:

@@ -28,8 +28,8 @@ def version() -> str:
     return str(told["project"]["version"])
 
 
-def build_images(tag: str | None = None) -> None:
-    """`make images` with buildah and the base images that are made here."""
+def build_images(tag: str | None = None, source: Path = CHECKOUT) -> None:
+    """`make images` with buildah and the base images that are made here, of this version or of another's files."""
     told = {
         **buildah.make_variables(),
         "BASE": base_images.make_python(),
@@ -38,7 +38,7 @@ def build_images(tag: str | None = None) -> None:
         **({"TAG": tag} if tag else {}),
     }
     command = ["make", "images", *(f"{name}={value}" for name, value in told.items())]
-    subprocess.run(command, check=True, cwd=CHECKOUT, stdout=sys.stderr, timeout=3600)
+    subprocess.run(command, check=True, cwd=source, stdout=sys.stderr, timeout=3600)
     buildah.tidy()
 
 

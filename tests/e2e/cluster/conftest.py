@@ -59,12 +59,12 @@ class Operator:
         self._kube = kube
         self._images = images
 
-    def install(self, tag: str | None = None) -> None:
-        """`helm install`, or `helm upgrade` where it is installed, with the usual images or those of another tag."""
+    def install(self, tag: str | None = None, chart: Path = CHART) -> None:
+        """`helm install`, or `helm upgrade` where it is installed: this version, or another's images and chart."""
         told = {**self._images, **({"image.tag": tag} if tag else {})}
         values = [argument for name, value in told.items() for argument in ("--set-string", f"{name}={value}")]
         where = ["--namespace", self.namespace, "--create-namespace", "--wait", "--timeout=150s"]
-        self._kube.helm("upgrade", "--install", self._release, str(CHART), *where, *values)
+        self._kube.helm("upgrade", "--install", self._release, str(chart), *where, *values)
 
     def uninstall(self) -> None:
         """`helm uninstall`, which returns when its pod is gone."""

@@ -15,7 +15,7 @@ class Kube:
     """One cluster, by its kubeconfig. Everything that is read or changed goes through `kubectl` and `helm`."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
 
     def run(self, *arguments: str, stdin: object = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`kubectl`. What is given as `stdin` and is no text goes in as JSON. An `AssertionError` says what failed."""
@@ -43,7 +43,7 @@ class Kube:
     def _ran(self, command: list[str], given: str | None, *, check: bool) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             command,
-            env=self._environment,
+            env=self.environment,
             input=given,
             capture_output=True,
             text=True,

@@ -1,15 +1,24 @@
 """`helm install`, `kubectl apply`, and it trades: the ledger is the broker's account."""
 
+import json
+import re
 import time
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import pytest
+import requests
 
 from tests.cluster.waiting import until
 from tests.e2e.cluster.conftest import Figures, Made
+from tests.e2e.cluster.forwarding import forwarded
 from tests.e2e.cluster.trading import SAMPLE, Trading, columns
 
 READY_WITHIN_S = 120.0
+ANSWERS_WITHIN_S = 20.0
+PAGE = "svc/simulated-metrics-collector", 8080
+"""What the README forwards."""
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +75,39 @@ def test_commands_work_from_inside(sample: Trading) -> None:
     told = sample.kubectl("exec", "simulated-risk-manager-0", "--", "tradingmesh", "status")
     assert "trading   Active" in told
     assert "breaker   Closed" in told
+
+
+def test_the_live_page_is_forwarded(sample: Trading) -> None:
+    """By the command of the README: the page, all that it refers to, and in its events the ledger's cash.
+
+    With the Service's port left out nothing is forwarded.
+    """
+    with forwarded(sample, *PAGE) as url:
+        needed = re.findall(r'(?:href|src)="([^"]+)"', _get(url))
+        assert "page.js" in needed
+        assert [name for name in needed if ":" in name] == []
+        assert all(_get(f"{url}/{name}") for name in needed)
+        told = until(lambda: _section(url, "ledger")["ledger"], "a ledger on the page", 30)
+        assert {row["symbol"] for row in told["positions"]} <= set(sample.spec["symbols"])
+        until(partial(_shows_cash, url, sample), "its cash", 60)
+
+
+def _shows_cash(url: str, system: Trading) -> bool:
+    shown: str = _section(url, "ledger")["ledger"]["cash"]
+    return shown == system.status("risk-manager").get("cash")
+
+
+def _get(url: str) -> str:
+    answer = requests.get(url, timeout=ANSWERS_WITHIN_S)
+    answer.raise_for_status()
+    return answer.text
+
+
+def _section(url: str, name: str) -> Any:
+    """What the newest server-sent events say of one section of the page."""
+    with requests.get(f"{url}/events", stream=True, timeout=ANSWERS_WITHIN_S) as events:
+        lines = events.iter_lines()
+        for line in lines:
+            if line.decode() == f"event: {name}":
+                return json.loads(next(lines).decode().removeprefix("data: "))
+    raise AssertionError(f"the page told no {name}")
