@@ -26,22 +26,24 @@ from tradingmesh.runtime.component import Context
 from tradingmesh.testing.execution_peers import TRACE, ExecutionPeers
 from tradingmesh.testing.recording_broker import RecordingBroker
 
-FAST = {"endpoints": {"riskCheck": {"timeout": "400ms"}, "fills": {"redeliverAfter": "80ms"}}}
+TIMEOUT_S, PROMISED_S = 0.4, 0.05
+"""Where no answer is the point. Elsewhere it may take ten seconds: a machine may stand still for a moment."""
 MakeContext = Callable[..., Context]
 
 
 class Mesh(ExecutionPeers):
     """One engine and everybody it talks to, all in this thread: nothing happens but in `run_until`."""
 
-    def __init__(self, make_context: MakeContext, until: Callable[..., None], broker: RecordingBroker) -> None:
+    def __init__(self, make_context: MakeContext, until: Callable[..., None], timeout: str = "10s") -> None:
+        spec = {"endpoints": {"riskCheck": {"timeout": timeout}, "fills": {"redeliverAfter": "80ms"}}}
         self._until = until
-        self.broker = broker
-        self.context = make_context(Component.EXECUTION_ENGINE, dict(FAST))
+        self.broker = RecordingBroker()
+        self.context = make_context(Component.EXECUTION_ENGINE, dict(spec))
         self.outbox = Outbox(self.context.data_dir / "outbox.db", time.time_ns())
         self.events = self.context.events.bus.subscribe(OrderPlaced, OrderCanceled, OrderRejected, ComponentError)
-        self.engine = ExecutionEngine(self.context, broker, self.outbox)
+        self.engine = ExecutionEngine(self.context, self.broker, self.outbox)
         peers = (Component.SIGNAL_GENERATOR, Component.RISK_MANAGER, Component.FILL_PROCESSOR)
-        generator, risk, processor = (make_context(component, dict(FAST)).sockets for component in peers)
+        generator, risk, processor = (make_context(component, dict(spec)).sockets for component in peers)
         super().__init__(generator, risk, processor, self.run_until)
 
     def run_until(self, condition: Callable[[], object]) -> None:
@@ -91,7 +93,7 @@ def said(event: str, client: str, cumulative: int = 0, fill: int = 0, fill_id: s
 
 @pytest.fixture
 def mesh(make_context: MakeContext, until: Callable[..., None]) -> Mesh:
-    made = Mesh(make_context, until, RecordingBroker())
+    made = Mesh(make_context, until)
     made.in_sync()
     return made
 
@@ -166,23 +168,31 @@ def test_broker_refusal_is_reported(mesh: Mesh) -> None:
     assert body.reason == "insufficient buying power"
 
 
-def test_no_answer_is_a_refusal_and_a_late_one_is_none(mesh: Mesh) -> None:
-    """Within the timeout and a little; the answer that comes after it approves neither this order nor the next."""
-    mesh.signal(1)
-    first = mesh.client(1)
+def refused_after_s(mesh: Mesh, number: int) -> float:
+    """How long after it was asked the engine gave up; the answer comes then."""
+    mesh.signal(number)
     request = mesh.request()
     began_s = time.monotonic()
-    mesh.run_until(lambda: mesh.figure("risk_timeouts"))
-    assert time.monotonic() - began_s < 0.4 + 0.05 + 0.3  # the wait, its slack, and a slow machine's
+    mesh.run_until(lambda: mesh.figure("risk_timeouts") == number)
+    took_s = time.monotonic() - began_s
     mesh.answer(request)
-    mesh.run_until(lambda: mesh.figure("risk_answers_late"))
-    mesh.signal(2)
-    second = mesh.client(2)
+    mesh.run_until(lambda: mesh.figure("risk_answers_late") == number)
+    return took_s
+
+
+def test_no_answer_is_a_refusal_and_a_late_one_is_none(make_context: MakeContext, until: Callable[..., None]) -> None:
+    """Within the timeout and 50 ms; the answer that comes after it approves neither this order nor the next.
+
+    The best of three times counts: a machine that stands still for a moment makes one late, not all.
+    """
+    mesh = Mesh(make_context, until, timeout=f"{TIMEOUT_S * 1_000:g}ms")
+    mesh.in_sync()
+    assert min(refused_after_s(mesh, number) for number in (1, 2, 3)) < TIMEOUT_S + PROMISED_S
+    mesh.signal(4)
     asked = mesh.request()
-    assert asked.request_id == second
-    mesh.answer(asked, request_id=first)  # the wrong one's id, in the right envelope
-    mesh.run_until(lambda: mesh.figure("risk_timeouts") == 2)
-    assert mesh.figure("risk_answers_late") == 2
+    assert asked.request_id == mesh.client(4)
+    mesh.answer(asked, request_id=mesh.client(3))  # the wrong one's id, in the right envelope
+    mesh.run_until(lambda: mesh.figure("risk_timeouts") == mesh.figure("risk_answers_late") == 4)
     assert mesh.broker.prepared == []
 
 

@@ -26,7 +26,8 @@ from tradingmesh.testing.execution_peers import ExecutionPeers
 from tradingmesh.testing.recording_broker import RecordingBroker
 from tradingmesh.wire.messages import APPROVED_SIGNAL
 
-FAST = {"endpoints": {"riskCheck": {"timeout": "150ms"}}}
+SPEC = {"endpoints": {"riskCheck": {"timeout": "10s"}}}
+"""The test answers in time even where the machine stands still for a moment."""
 OPEN = "circuit-breaker: breaker open: the day's loss is 5001, limit is 5000"
 MakeContext = Callable[..., Context]
 
@@ -48,11 +49,11 @@ class Mesh(ExecutionPeers):
     def __init__(self, make_context: MakeContext, until: Callable[..., None]) -> None:
         self._until = until
         self.broker = RecordingBroker()
-        self.context = make_context(Component.EXECUTION_ENGINE, dict(FAST))
+        self.context = make_context(Component.EXECUTION_ENGINE, dict(SPEC))
         self.outbox = Outbox(self.context.data_dir / "outbox.db", time.time_ns())
         self.engine = ExecutionEngine(self.context, self.broker, self.outbox)
         peers = (Component.SIGNAL_GENERATOR, Component.RISK_MANAGER, Component.FILL_PROCESSOR)
-        generator, risk, processor = (make_context(component, dict(FAST)) for component in peers)
+        generator, risk, processor = (make_context(component, dict(SPEC)) for component in peers)
         super().__init__(generator.sockets, risk.sockets, processor.sockets, self.run_until)
         state = risk.sockets.pub(Channel.TRADING_STATE)
         self.state = TradingStatePublisher(state, "risk", 7, risk.clock.now_ns)
