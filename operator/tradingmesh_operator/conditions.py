@@ -111,7 +111,7 @@ def _unacknowledged_s(system: Manifest, now: datetime) -> float:
 
 
 def _config(system: Manifest, observed: Observed, workloads: list[Manifest], *, late: bool) -> Condition:
-    """In sync: each pod that answers has the newest generation in force, as far as it uses what is in it."""
+    """In sync: each pod that runs says that it has the newest generation in force, as far as it uses what is in it."""
     generation, answering = system["metadata"].get("generation"), [pod for pod in _staying(observed) if pod.configz]
     refused = [f"{pod.name}: {pod.refusal}" for pod in answering if pod.refusal]
     if refused:
@@ -131,6 +131,10 @@ def _config(system: Manifest, observed: Observed, workloads: list[Manifest], *, 
         if late:
             message += f", after more than {LATE_S:.0f} s: what was before holds there; see the pod's log"
         return Condition("ConfigInSync", "False", _UNACKNOWLEDGED[late], message)
+    silent = sorted(pod.name for pod in _staying(observed) if pod.was_asked and pod.configz is None)
+    if silent:
+        message = f"no answer of {', '.join(silent)}: what is in force there is not known"
+        return Condition("ConfigInSync", "Unknown", "NoAnswer", message)
     return Condition("ConfigInSync", "True", "Acknowledged", f"generation {generation} is in force")
 
 
@@ -159,18 +163,23 @@ def _broker(system: Manifest, observed: Observed) -> Condition:
 
 
 def _halted(system: Manifest, observed: Observed) -> Condition:
-    manifest = system["spec"].get("trading", "Active")
+    """What the risk manager has in force: that the spec halts stops no order yet."""
+    asked = system["spec"].get("trading", "Active")
     status = next((pod.status for pod in observed.of(RISK_MANAGER) if pod.status), {})
     breaker = status.get("breaker", {})
-    if manifest == "Halted":
-        return Condition("TradingHalted", "True", "Manifest", "spec.trading is Halted")
+    if not status:
+        return Condition("TradingHalted", "Unknown", "NoAnswer", f"no risk manager answers; spec.trading is {asked}")
+    if status.get("manifest_trading") == "Halted":
+        return Condition("TradingHalted", "True", "Manifest", "trading is halted by spec.trading")
     if status.get("switch") == "Halted":
         return Condition("TradingHalted", "True", "Command", "halted by command; `tradingmesh resume` takes it back")
     if breaker.get("state") == "Open":
         return Condition("TradingHalted", "True", "BreakerOpen", str(breaker.get("reason", "")))
-    if not status:
-        return Condition("TradingHalted", "Unknown", "NoAnswer", "no risk manager answers")
-    return Condition("TradingHalted", "False", "Trading", f"trading is {status.get('trading', manifest)}")
+    trading = f"trading is {status.get('trading', asked)}"
+    if asked == "Halted":
+        message = f"{trading}: the risk manager has not taken spec.trading, which is Halted, yet"
+        return Condition("TradingHalted", "False", "Pending", message)
+    return Condition("TradingHalted", "False", "Trading", trading)
 
 
 def _degraded(

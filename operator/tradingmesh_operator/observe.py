@@ -113,7 +113,7 @@ class Observer:
         return tuple(await asyncio.gather(*(self._with_configz(pod) for pod in pods)))
 
     async def _with_configz(self, pod: Pod) -> Pod:
-        if not pod.address or pod.phase != "Running" or pod.leaving:
+        if not pod.was_asked:
             return pod
         async with self._asking:
             return pod._replace(configz=await self._configz(pod.address))

@@ -31,6 +31,11 @@ class Pod(NamedTuple):
     """What it said of itself; None where it did not answer."""
 
     @property
+    def was_asked(self) -> bool:
+        """Whether it is there to be asked; one that then says nothing is silent."""
+        return bool(self.address) and self.phase == "Running" and not self.leaving
+
+    @property
     def generation(self) -> int | None:
         """The generation of the manifest that it has in force."""
         found = (self.configz or {}).get("generation")

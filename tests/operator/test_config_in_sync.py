@@ -26,6 +26,9 @@ def _pod(component: str = "risk-manager", hash_: str = "h1", *, leaving: bool = 
     )
 
 
+SILENT = _pod("feature-engine")._replace(configz=None, address="10.0.0.7:9090")
+
+
 def _workload(component: str) -> dict[str, Any]:
     template = {"metadata": {"annotations": {"tradingmesh.io/config-hash": "h1"}}}
     labels = {"app.kubernetes.io/name": component}
@@ -65,6 +68,10 @@ def _in_sync(*pods: Pod, before: tuple[dict[str, str], ...] = ()) -> Condition:
         ),
         ((_pod(), _pod("feature-engine", generation=2, pending=["symbols"])), "False", "RestartNeeded", "(symbols)"),
         ((_pod(), _pod("feature-engine", "h0", leaving=True, generation=2)), "True", "Acknowledged", "in force"),
+        ((_pod(), SILENT), "Unknown", "NoAnswer", "no answer of demo-feature-engine-0"),
+        ((_pod(generation=2), SILENT), "False", "Pending", "by demo-risk-manager-0"),
+        ((_pod(), SILENT._replace(leaving=True)), "True", "Acknowledged", "in force"),
+        ((_pod(), SILENT._replace(phase="Pending")), "True", "Acknowledged", "in force"),
         ((_pod("feature-engine"),), "Unknown", "NoAnswer", "no risk manager answers"),
         ((), "Unknown", "NoAnswer", "no risk manager answers"),
     ],

@@ -65,6 +65,26 @@ def test_what_is_wrong_is_a_condition(observed: Observed, condition: str, expect
     assert _conditions(_status(system(), observed))[condition] == expected
 
 
+@pytest.mark.parametrize(
+    ("observed", "expected", "words"),
+    [
+        (_well(), ("False", "Pending"), "has not taken spec.trading"),
+        (_well(manifest_trading="Halted", trading="Halted"), ("True", "Manifest"), "by spec.trading"),
+        (_well(switch="Halted", trading="Halted"), ("True", "Command"), "resume"),
+        (Observed(children=made(system())), ("Unknown", "NoAnswer"), "spec.trading is Halted"),
+    ],
+)
+def test_halted_is_what_the_risk_manager_has_in_force(
+    observed: Observed, expected: tuple[str, str], words: str
+) -> None:
+    """Whoever waits for the condition is not told that orders have stopped while they go out."""
+    [found] = [
+        one for one in _status(system({"trading": "Halted"}), observed)["conditions"] if one["type"] == "TradingHalted"
+    ]
+    assert (found["status"], found["reason"]) == expected
+    assert words in found["message"]
+
+
 def test_a_refusal_says_what_to_do() -> None:
     """The message has the server's words and the advice; Ready falls with it."""
     status = _status(system(), _well(), (("QuotaExceeded", "exceeded quota: small"), ("NotAllowed", "no")))
