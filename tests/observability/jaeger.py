@@ -66,9 +66,9 @@ class Jaeger:
         return [str(trace["traceID"]) for trace in found["data"]]
 
     def spans(self, trace_id: str) -> list[Seen]:
-        """Every span of a trace."""
+        """Every span of a trace, once: who sends spans and hears no answer in time sends them again."""
         [trace] = self._program.get(f"/api/traces/{trace_id}")["data"]
-        return [_seen(span, trace["processes"]) for span in trace["spans"]]
+        return list(dict.fromkeys(_seen(span, trace["processes"]) for span in trace["spans"]))
 
     def close(self) -> None:
         """Ends it."""
