@@ -1,17 +1,15 @@
 """The risk manager as a process that is killed, on a journal of any size, and on a disk that is full."""
 
-import resource
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import zmq
 
+from tests.chaos.full_disk import FullDisk
 from tradingmesh.adapters.journal_sqlite import SqliteJournal
 from tradingmesh.adapters.journals import FILE, Place, read_journal
 from tradingmesh.adapters.zmq_messages import Sender, read
@@ -35,7 +33,6 @@ BACK_WITHIN_S = 5.0
 RECORDS, RECORDS_FULL = 6_000, 220_000
 COUNTED = ("approved", "refused", "limits_problem", "limits_reloads")
 """What counts from the start of the process, not of the journal."""
-DISK_BYTES = 2 << 20
 
 
 def _history(desk: RiskDesk, records: int) -> Iterator[bytes]:
@@ -117,45 +114,10 @@ def _settings(mesh: Any) -> Settings:
     return Settings(system_file=mesh.system_file, ipc_dir=mesh.system_file.parent)
 
 
-class FullDisk:
-    """A disk of its own for a folder, which can be filled and emptied; without root, a limit on a process's files."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ballast = folder / "ballast"
-        folder.mkdir(parents=True, exist_ok=True)
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
-        self.mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-
-    def fill(self, pid: int) -> None:
-        """From now on not a byte more fits."""
-        if not self.mounted:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (1 << 16, resource.RLIM_INFINITY))
-            return
-        with self._ballast.open("wb", buffering=0) as file:
-            while True:
-                try:
-                    file.write(bytes(1 << 12))
-                except OSError:
-                    return
-
-    def empty(self, pid: int) -> None:
-        """There is room again."""
-        if self.mounted:
-            self._ballast.unlink()
-        elif psutil.pid_exists(pid):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-    def close(self) -> None:
-        """Takes it away."""
-        if self.mounted:
-            subprocess.run(["umount", "--lazy", str(self._folder)], check=True)
-
-
 @pytest.fixture
 def disk(mesh: Any) -> Iterator[FullDisk]:
     """The disk under the risk manager's folder."""
-    made = FullDisk(mesh.data_dir / RISK)
+    made = FullDisk(mesh.data_dir / RISK, 2 << 20)
     yield made
     mesh.close()
     made.close()

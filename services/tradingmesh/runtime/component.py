@@ -19,6 +19,7 @@ from tradingmesh.runtime.beat import BEAT_S, Beats
 from tradingmesh.runtime.events import EventLog, Events
 from tradingmesh.runtime.loop import Loop
 from tradingmesh.runtime.manifest_file import LOOK_EVERY_S, ManifestFile
+from tradingmesh.runtime.room import Waiting, keeps, lack_of_room
 from tradingmesh.runtime.settings import Settings, load_manifest
 from tradingmesh.telemetry.logs import Logger, configure
 from tradingmesh.telemetry.metrics import Metrics
@@ -52,7 +53,7 @@ class Context(NamedTuple):
     @property
     def data_dir(self) -> Path:
         """This instance's own folder for durable state, made if need be."""
-        folder = self.settings.data_dir / self.settings.instance
+        folder = self.settings.instance_dir
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -101,7 +102,10 @@ class Service(Protocol):
 
 
 def run_component(component: Component, build: Callable[[Context], Service], settings: Settings) -> None:
-    """Runs a component until SIGTERM or SIGINT. Raises `ConfigError` where it cannot start."""
+    """Runs a component until SIGTERM or SIGINT. Raises `ConfigError` where it cannot start.
+
+    One that keeps something and finds the disk full stands not ready until there is room.
+    """
     system = load_manifest(settings.system_file)
     named = {
         "instance": settings.instance or component.value,
@@ -114,13 +118,11 @@ def run_component(component: Component, build: Callable[[Context], Service], set
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(loop.stop))
     try:
+        if not _has_room(context):
+            log.info("stopped before it had started")
+            return
         service = build(context)
-        admin = Admin(
-            context.metrics.registry,
-            last_turn_s=lambda: loop.last_turn_s,
-            not_ready=service.ready,
-            config=lambda: _config(context, service),
-        )
+        admin = _admin(context, service)
         port = admin.start(settings.admin_host, settings.admin_port)
         if component is not Component.METRICS_COLLECTOR:
             outlet = sockets.pub(Channel.EVENTS)
@@ -165,6 +167,29 @@ def _context(component: Component, settings: Settings, system: TradingSystem, lo
     traces = tracer(watched.otlp_endpoint, component.value, settings.instance, _sample_every(watched))
     manifest = ManifestFile(settings.system_file, component, spec, system.metadata.generation, metrics, log)
     return Context(component, settings, spec, epoch, Loop(), sockets, metrics, events, traces, log, clock, manifest)
+
+
+def _admin(context: Context, service: Service) -> Admin:
+    return Admin(
+        context.metrics.registry,
+        last_turn_s=lambda: context.loop.last_turn_s,
+        not_ready=service.ready,
+        config=lambda: _config(context, service),
+    )
+
+
+def _has_room(context: Context) -> bool:
+    """Waits until the disk has room for what the component keeps. Whether it has: not where it was stopped before."""
+    folder = context.settings.instance_dir
+    if not keeps(context.component, context.spec) or not (reason := lack_of_room(folder)):
+        return True
+    context.log.error("cannot start yet", reason=reason)
+    admin = _admin(context, Waiting(reason))
+    admin.start(context.settings.admin_host, context.settings.admin_port)
+    try:
+        return context.loop.run_until(lambda: not lack_of_room(folder))
+    finally:
+        admin.close()
 
 
 def _sample_every(spec: ObservabilitySpec) -> int:

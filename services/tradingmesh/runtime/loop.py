@@ -71,10 +71,17 @@ class Loop:
 
     def run(self) -> None:
         """Turns until stopped."""
+        self.run_until(lambda: False)
+
+    def run_until(self, done: Callable[[], bool]) -> bool:
+        """Turns until `done`, or stopped; looks at least every `_IDLE_WAIT_MS`. Whether it is done."""
         self._running = True
         self.still_alive()
         while self._running:
+            if done():
+                return True
             self.turn()
+        return False
 
     def turn(self, wait_ms: int = _IDLE_WAIT_MS) -> None:
         """Waits for something to do, for at most `wait_ms`, and does it."""

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     apca_api_key_id: str = Field(default="", validation_alias="APCA_API_KEY_ID")
     apca_api_secret_key: SecretStr = Field(default=SecretStr(""), validation_alias="APCA_API_SECRET_KEY")
 
+    @property
+    def instance_dir(self) -> Path:
+        """The instance's own folder for durable state."""
+        return self.data_dir / self.instance
+
 
 def load_settings() -> Settings:
     """The settings from the environment. Raises `ConfigError` naming the variable that is wrong."""
