@@ -152,7 +152,7 @@ def test_refused_keys_are_told_and_not_tried_over_and_over(listen: Listen, monke
 
 def test_mute_server_is_left(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """A login without an answer ends in bounded time, and is tried again."""
-    monkeypatch.setattr(alpaca_stream, "LOGIN_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(alpaca_stream, "LOGIN_TIMEOUT_S", 1.0)
     heard = listen(Stream(wait_for_close, welcome_and_wait))
     told = heard.get(timeout=5)
     assert isinstance(told, StreamState)

@@ -155,7 +155,9 @@ async def test_every_tick_arrives_and_a_late_joiner_gets_the_last_values(tmp_pat
             joiner = rig.subscribe(late)
             await until(lambda: joiner.drain() == 0 and len(rig.heard) >= 2)
             assert sorted(rig.heard, key=lambda event: event.symbol) == [TICKS[-1], TICKS[-2]]
-            assert subscriber.drain() == 2, "the early one is sent the last values too"
+            again: list[int] = []
+            await until(lambda: again.append(subscriber.drain()) or sum(again) >= 2)  # type: ignore[func-returns-value]
+            assert sum(again) == 2, "the early one is sent the last values too"
             assert len(rig.heard) == 2, "and drops them as known"
     finally:
         early.close()

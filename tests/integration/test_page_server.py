@@ -176,7 +176,7 @@ def test_who_goes_leaves_room(served: Served, monkeypatch: pytest.MonkeyPatch) -
 
 def test_who_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its buffers fill, then it is dropped and counted; the one who pins waits for nobody meanwhile."""
-    monkeypatch.setattr(page_server._Handler, "timeout", 0.3)
+    monkeypatch.setattr(page_server._Handler, "timeout", 2.0)
     served = Served()
     with socket.create_connection((HOST, served.port)) as sleeper:
         sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -191,7 +191,7 @@ def test_who_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
             assert number < 5_000
             time.sleep(0.005)
         wait(lambda: served.board.watchers == 0)
-    assert longest_s < 0.2
+    assert longest_s < 1.5, "it waited for the one who takes nothing, and did not just stand still with the machine"
     served.server.close()
 
 

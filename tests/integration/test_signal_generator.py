@@ -1,5 +1,6 @@
 """The signal generator over real sockets: a feed, a risk manager and an execution engine are played by the test."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,20 @@ from tradingmesh.wire.messages import APPROVED_SIGNAL, RISK_CHECK_REQUEST, RISK_
 
 UP = [1000] * 10 + [1010, 1020, 1030]
 APPROVED = Approved("r-1", 10**19, (Check.REQUEST, Check.ORDER_QUANTITY))
+TIMEOUT_NS = 10 * 10**9
+"""Longer than any machine stands still; it ends when the test says so."""
+
+
+class SetClock:
+    """A clock that is as much ahead as the test wants."""
+
+    ahead_ns = 0
+
+    def now_ns(self) -> int:
+        return time.time_ns() + self.ahead_ns
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns() + self.ahead_ns
 
 
 class Mesh:
@@ -44,7 +59,8 @@ class Mesh:
         self.risk = make_context(Component.RISK_MANAGER, {}).sockets.rep(Channel.RISK_CHECK)
         self._engine = make_context(Component.EXECUTION_ENGINE, {}).sockets
         self.orders: zmq.Socket[bytes] | None = None
-        self.context = make_context(Component.SIGNAL_GENERATOR, spec)
+        self.clock = SetClock()
+        self.context = make_context(Component.SIGNAL_GENERATOR, spec)._replace(clock=self.clock)
         self.events: Subscription = self.context.events.bus.subscribe(SignalApproved, SignalRejected, ComponentError)
         service = build(self.context)
         assert isinstance(service, SignalGenerator)
@@ -93,6 +109,11 @@ class Mesh:
         self.run_until(lambda: len(self.events))
         return next(iter(self.events.drain()))
 
+    def times_out(self) -> Any:
+        """The time for an answer is over; the event that says so."""
+        self.clock.ahead_ns += TIMEOUT_NS
+        return self.event()
+
     def refused(self, check: Check) -> int:
         return self.context.metrics.counter("signals_refused", check=check).value
 
@@ -104,8 +125,8 @@ def strategies(**params: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def mesh(make_context: Callable[..., Context], until: Callable[..., None]) -> Mesh:
-    """A mesh with one ema-crossover on IBM, and 300 ms for a risk check."""
-    spec = strategies() | {"endpoints": {"riskCheck": {"timeout": "300ms"}}}
+    """A mesh with one ema-crossover on IBM."""
+    spec = strategies() | {"endpoints": {"riskCheck": {"timeout": f"{TIMEOUT_NS // 10**9}s"}}}
     return Mesh(make_context, until, spec)
 
 
@@ -153,9 +174,9 @@ def test_ticks_go_on_while_the_answer_is_awaited_and_silence_refuses(mesh: Mesh)
     mesh.tick(*[1030] * 20)
     mesh.run_until(lambda: mesh.generator.status()["received"] == before + len(UP) + 20)
     assert mesh.generator.status()["waiting"] == 1
-    event = mesh.event()
+    event = mesh.times_out()
     assert isinstance(event, SignalRejected)
-    assert (event.check, event.reason) == (Check.RISK_CHECK_TIMEOUT, "no answer within 300 ms")
+    assert (event.check, event.reason) == (Check.RISK_CHECK_TIMEOUT, "no answer within 10000 ms")
     mesh.tick(*range(1040, 1140, 10))
     mesh.run_until(lambda: mesh.generator.status()["waiting"] == 1)
     mesh.answer(first, APPROVED)  # the late answer: REQ_CORRELATE lets it fall
@@ -174,10 +195,10 @@ def test_an_approval_of_another_request_approves_nothing(mesh: Mesh) -> None:
     mesh.tick(*UP)
     _, request = mesh.request()
     mesh.answer(request, APPROVED, request_id="cross-7-9/signal")
-    event = mesh.event()
+    mesh.run_until(lambda: mesh.context.metrics.counter("risk_answers_late").value == 1)
+    event = mesh.times_out()
     assert isinstance(event, SignalRejected)
     assert event.check is Check.RISK_CHECK_TIMEOUT
-    assert mesh.context.metrics.counter("risk_answers_late").value == 1
     assert mesh.orders is not None
     assert not mesh.orders.poll(50)
 
@@ -188,8 +209,8 @@ def test_an_unreadable_answer_is_dropped(mesh: Mesh) -> None:
     mesh.tick(*UP)
     _, request = mesh.request()
     mesh.risk.send_multipart([b"not a header", b"nor a payload"])
-    assert isinstance(mesh.event(), SignalRejected)
-    assert mesh.context.metrics.counter("messages_malformed", channel="risk-check").value == 1
+    mesh.run_until(lambda: mesh.context.metrics.counter("messages_malformed", channel="risk-check").value == 1)
+    assert isinstance(mesh.times_out(), SignalRejected)
     mesh.tick(*range(1040, 1140, 10))
     _, request = mesh.request()
     mesh.answer(request, APPROVED)
