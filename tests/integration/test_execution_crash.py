@@ -8,12 +8,12 @@ processor; it forgets acknowledgements and repeats signals, as a bad day would.
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import yaml
 import zmq
 
 from tradingmesh.adapters.zmq_sockets import SocketFactory
+from tradingmesh.cli.up_ports import counted_from
 from tradingmesh.contract import Component
 from tradingmesh.core.fills import Fill, OrderClosed, Report
 from tradingmesh.core.signal import Side
@@ -38,22 +39,12 @@ HEADERS = {"APCA-API-KEY-ID": "key-id", "APCA-API-SECRET-KEY": "secret"}
 Symbols = dict[str, dict[int, Report]]
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 class Mesh:
     """Two processes and the peers between them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.broker_port, self.broker_admin, self.admin = free_ports(3)
+        self.broker_port, self.broker_admin, self.admin = islice(counted_from(0), 3)
         self.manifest = folder / "system.yaml"
         spec = {
             "symbols": ["IBM", "BAC"],

@@ -4,13 +4,13 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tradingmesh.adapters.zmq_sockets import SocketFactory
 from tradingmesh.alpaca_simulator.data_stream import DataStream
 from tradingmesh.alpaca_simulator.faults import Faults
 from tradingmesh.alpaca_simulator.market import Market
+from tradingmesh.cli.up_ports import counted_from
 from tradingmesh.contract import Channel, Component, EndpointsSpec
 from tradingmesh.core.market import MarketEvent, Quote, Tick, Trade
 from tradingmesh.core.tape.generator import OPEN_NS
@@ -40,12 +41,6 @@ TICKS: list[Tick] = [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def until(condition: Callable[[], Any]) -> Any:
     """The condition's value once it is true; polls, for a process answers in its own time."""
     async with asyncio.timeout(DEADLINE_S):
@@ -62,7 +57,7 @@ class Rig:
         self.market = Market()
         self.stream = DataStream(self.market, {"key": "secret"}, Faults(Metrics(), time.monotonic))
         self.attempts = 0
-        self.port, self.admin = free_port(), free_port()
+        self.port, self.admin = islice(counted_from(0), 2)
         self.endpoints = EndpointsSpec.model_validate({"marketData": {"port": self.port}})
         self.heard: list[MarketEvent] = []
         self.metrics = Metrics()

@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
+
+from tradingmesh.cli.up_ports import counted_from
 
 pytestmark = pytest.mark.processes
 
@@ -29,12 +32,6 @@ RSS_MAX_BYTES = 80 * 1024 * 1024
 WAIT_S = 20.0
 
 Start = Callable[..., subprocess.Popen[str]]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture
@@ -78,7 +75,7 @@ def wait_for(url: str, process: subprocess.Popen[str]) -> requests.Response:
 
 def test_it_serves_and_stops_clean(start: Start) -> None:
     """Ready, lean, one account as the manifest has it, the tape plays to its end; SIGTERM ends it with 0."""
-    port, admin = free_port(), free_port()
+    port, admin = islice(counted_from(0), 2)
     process = start(TRADINGMESH_SIMULATOR_PORT=str(port), TRADINGMESH_ADMIN_PORT=str(admin), **KEYS)
     assert wait_for(f"http://127.0.0.1:{admin}/readyz", process).json() == {"ready": True, "reasons": []}
     assert requests.get(f"http://127.0.0.1:{admin}/healthz", timeout=WAIT_S).ok

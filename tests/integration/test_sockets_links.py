@@ -11,6 +11,7 @@ import zmq
 
 from tradingmesh.adapters.zmq_links import Loss
 from tradingmesh.adapters.zmq_sockets import MAX_FRAME_BYTES, SocketFactory
+from tradingmesh.cli.up_ports import counted_from
 from tradingmesh.contract import CHANNELS, Channel, Component, EndpointsSpec
 from tradingmesh.core.errors import ConfigError
 from tradingmesh.telemetry.metrics import Metrics
@@ -22,14 +23,9 @@ HUGE = bytes(100 << 20)
 
 def endpoints(transport: str = "tcp") -> EndpointsSpec:
     """Every channel on a port that is free now."""
-    holders = [socket.create_server(("127.0.0.1", 0)) for _ in CHANNELS]
-    ports = {
-        channel.value.replace("-", "_"): one.getsockname()[1] for channel, one in zip(CHANNELS, holders, strict=True)
-    }
-    for one in holders:
-        one.close()
+    ports = counted_from(0)
     return EndpointsSpec.model_validate(
-        {"transport": transport} | {name: {"port": port} for name, port in ports.items()}
+        {"transport": transport} | {channel.value.replace("-", "_"): {"port": next(ports)} for channel in CHANNELS}
     )
 
 
@@ -56,7 +52,10 @@ class Processes:
             made.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._peers.append(made)
         address = f"tcp://127.0.0.1:{self.spec.of(channel).port}"
-        (made.bind if bind else made.connect)(address)
+        if bind:
+            _bind(made, address)
+        else:
+            made.connect(address)
         return made
 
     def tend_until(self, done: Callable[[], Any]) -> None:
@@ -76,6 +75,18 @@ class Processes:
         self._bare.term()
         for factory in self._made:
             factory.close()
+
+
+def _bind(made: "zmq.Socket[bytes]", address: str) -> None:
+    """libzmq closes in the background: who was bound there may be on its way out still."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            return made.bind(address)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.01)
 
 
 @pytest.fixture(params=["tcp", "ipc"])
