@@ -17,6 +17,9 @@ from tests.page.trading_run import COLLECTOR, TradingRun
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 HALTED_WITHIN_S = 2.0
+STORE, RISK_MANAGER = "market-data-store", "risk-manager"
+ENDED = {"filled", "canceled", "rejected", "expired"}
+NO_FIGURE = "\u2013"
 Account = tuple[Decimal, dict[str, Decimal]]
 
 _ACCOUNT = """
@@ -24,10 +27,20 @@ const held = [...document.querySelectorAll("#positions tbody tr[data-key]")];
 return [document.getElementById("cash").dataset.exact,
         Object.fromEntries(held.map((row) => [row.dataset.key, row.cells[1].dataset.exact]))];
 """
+_CURVE = "return document.querySelector('#curve .line')?.getTotalLength() ?? 0"
 _ROWS = """
 return [...document.querySelectorAll("#%s tbody tr[data-key]")].map(
     (row) => ({key: row.dataset.key, cells: [...row.cells].map((cell) => cell.innerText), trace: row.lastChild.title}));
 """
+
+
+def fills_of(browser: Browser, order: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in rows(browser, "fills") if row["key"] == order["key"]]
+
+
+def is_complete(order: dict[str, Any], fills: list[dict[str, Any]]) -> bool:
+    """Whether the fills are all that the order speaks of."""
+    return sum(Decimal(fill["cells"][3]) for fill in fills) == Decimal(order["cells"][4])
 
 
 def account(browser: Browser) -> Account | None:
@@ -43,10 +56,21 @@ def rows(browser: Browser, table: str) -> list[dict[str, Any]]:
     return found
 
 
+def shown(browser: Browser, *elements: str) -> list[str]:
+    return [browser.text(element) for element in elements]
+
+
 def halt(browser: Browser, run: TradingRun) -> float:
     """Halts trading, if it is not yet; how long the page took to say so."""
     run.command("halt", "--reason", "a test")
     return browser.wait(lambda: browser.text("trading") == "Halted", "the page to show the halt")
+
+
+def all_ended(browser: Browser) -> bool:
+    """Whether every order on the page has ended, and of the newest each fill is there: their events come by and by."""
+    orders = rows(browser, "orders")
+    complete = all(is_complete(order, fills_of(browser, order)) for order in orders[:10])
+    return complete and {order["cells"][5] for order in orders} <= ENDED
 
 
 def shows_the_account(browser: Browser, run: TradingRun) -> Account:
@@ -61,26 +85,25 @@ def test_up_tells_where_the_page_is(run: TradingRun, browser: Browser) -> None:
     """At its start, to be clicked on; the browser finds it there and hears of the mode."""
     assert f"live page, once metrics-collector is ready: {run.url}" in run.said()
     browser.wait(lambda: browser.text("link") == "live", "the page to be live")
-    assert (browser.text("mode"), browser.text("trading"), browser.text("breaker")) == ("simulated", "Active", "Closed")
+    browser.wait(lambda: shown(browser, "mode", "trading", "breaker") == ["simulated", "Active", "Closed"], "the state")
     assert browser.run("return document.title") == "simulated · tradingmesh"
 
 
 def test_an_order_and_its_fill_appear_as_they_come(browser: Browser) -> None:
     """A new order while one looks, its fill under the same trace, and both in the feed."""
     before = {row["key"] for row in rows(browser, "orders")}
+    found: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
 
-    def filled() -> list[dict[str, Any]]:
-        new = [row for row in rows(browser, "orders") if row["key"] not in before]
-        return [row for row in new if row["cells"][5] == "filled"]
+    def filled() -> bool:
+        new = [row for row in rows(browser, "orders") if row["key"] not in before and row["cells"][5] == "filled"]
+        found[:] = [(order, fills_of(browser, order)) for order in new[-1:]]
+        return bool(found and found[0][1]) and is_complete(*found[0])
 
-    browser.wait(filled, "a new order to be filled")
-    order = filled()[-1]
-    fills = [row for row in rows(browser, "fills") if row["key"] == order["key"]]
-    assert fills
+    browser.wait(filled, "a new order to be filled, and its fills to be there")
+    [(order, fills)] = found
     assert re.fullmatch("trace [0-9a-f]{32}", order["trace"])
     assert {row["trace"] for row in fills} == {order["trace"]}
     assert order["cells"][1:5] == [fills[0]["cells"][1], fills[0]["cells"][2], order["cells"][3], order["cells"][3]]
-    assert sum(Decimal(row["cells"][3]) for row in fills) == Decimal(order["cells"][3])
     browser.wait(lambda: {"OrderPlaced", "OrderFilled"} <= {row["key"] for row in rows(browser, "feed")}, "the feed")
 
 
@@ -95,12 +118,33 @@ def test_the_rest_of_the_mesh_is_in_sight(browser: Browser, shots: Path) -> None
     wanted = {"feed", "tick_to_signal", "risk-check", "order_ready", "order_post", "report-apply"}
     browser.wait(lambda: wanted <= {row["key"] for row in rows(browser, "stages")}, "every stage to be measured")
     assert all(re.fullmatch(r"[\d.]+ (µs|ms|s)", row["cells"][3]) for row in rows(browser, "stages"))
+
+    def all_priced() -> bool:
+        return all(re.fullmatch(r"\d+\.\d{2,}", row["cells"][1]) for row in rows(browser, "market"))
+
+    browser.wait(all_priced, "a trade of every symbol")
     assert [row["cells"][0] for row in rows(browser, "market")] == ["BAC", "IBM", "KO"]
-    assert all(Decimal(row["cells"][1]) > 0 for row in rows(browser, "market"))
-    assert browser.run("return document.querySelector('#curve .line').getTotalLength()") > 100
-    assert browser.text("gaps") == "0"
+    browser.wait(lambda: browser.run(_CURVE) > 100, "the curve to be drawn")
     for scheme in ("light", "dark"):
         browser.screenshot(shots / f"trading-{scheme}.png", scheme)
+
+
+def test_gaps_are_counted(browser: Browser, run: TradingRun) -> None:
+    """Who stood still until its link was given up has missed ticks: the page says how many, and who."""
+
+    def store() -> list[str]:
+        [row] = [row for row in rows(browser, "components") if row["key"] == STORE]
+        return list(row["cells"])
+
+    def missed() -> int:
+        return int(store()[2].replace(",", ""))
+
+    before = missed()
+    with run.standing_still(STORE):
+        browser.wait(lambda: store()[1] == "silent", "it to be silent")
+    browser.wait(lambda: missed() > before, "the gap to be counted")
+    browser.wait(lambda: int(browser.text("gaps").replace(",", "")) >= missed() > 0, "the sum")
+    browser.wait(lambda: "SubscriberSlow" in {row["key"] for row in rows(browser, "feed")}, "the feed to say so")
 
 
 def test_a_halt_is_seen_within_two_seconds(browser: Browser, run: TradingRun, shots: Path) -> None:
@@ -122,6 +166,7 @@ def test_who_reloads_sees_the_same(browser: Browser, run: TradingRun) -> None:
     """The page remembers nothing: all it shows comes from the collector."""
     halt(browser, run)
     before = shows_the_account(browser, run)
+    browser.wait(lambda: all_ended(browser), "the last order to have ended")
     orders, fills = rows(browser, "orders"), rows(browser, "fills")
     browser.reload()
     browser.wait(lambda: rows(browser, "fills"), "the page to be there again")
@@ -145,13 +190,34 @@ def test_a_lost_collector_is_said_and_comes_back(browser: Browser, run: TradingR
     halt(browser, run)
     before = shows_the_account(browser, run)
     browser.console()
-    run.kill_collector()
-    browser.wait(lambda: browser.text("link") == "disconnected", "the page to be disconnected")
-    assert "disconnected from the metrics-collector" in browser.text("notice")
-    browser.screenshot(shots / "disconnected.png")
+    with run.without_collector():
+        browser.wait(lambda: browser.text("link") == "disconnected", "the page to be disconnected")
+        assert "disconnected from the metrics-collector" in browser.text("notice")
+        browser.screenshot(shots / "disconnected.png")
     browser.wait(lambda: browser.text("link") == "live", "the page to be live again")
     browser.wait(lambda: account(browser) == before == run.account(), "the account to be right again")
     browser.wait(lambda: browser.text("trading") == "Halted", "the halt to be known again")
     assert f"{COLLECTOR}: started again, restart 1" in run.said()
     assert all("net::ERR_" in said for said in browser.console())
     assert browser.strangers() == set()
+
+
+def test_a_silent_risk_manager_is_said(browser: Browser, run: TradingRun) -> None:
+    """What it told last stays, and is said to be old; a collector that begins meanwhile knows and shows none of it."""
+    halt(browser, run)
+    before = shows_the_account(browser, run)
+    with run.standing_still(RISK_MANAGER):
+        browser.wait(lambda: browser.text("positions-heard").startswith("as of "), "the ledger to be old")
+        browser.wait(lambda: shown(browser, "trading", "breaker") == ["Halted?", "Closed?"], "the state to be in doubt")
+        assert "ledger was its last word" in browser.text("notice")
+        assert account(browser) == before
+        with run.without_collector():
+            browser.wait(lambda: browser.text("link") == "disconnected", "the page to be disconnected")
+        browser.wait(lambda: browser.text("link") == "live", "the page to be live again")
+        unknown = [NO_FIGURE, NO_FIGURE, "unknown", "unknown"]
+        browser.wait(lambda: shown(browser, "cash", "equity", "trading", "breaker") == unknown, "nothing to be known")
+        assert account(browser) is None
+        assert browser.run(_CURVE) == 0
+        assert browser.run("return document.getElementById('notice').hidden")
+    browser.wait(lambda: account(browser) == before == run.account(), "the account to be right again")
+    browser.wait(lambda: shown(browser, "trading", "positions-heard") == ["Halted", ""], "all to be new again")

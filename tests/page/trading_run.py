@@ -6,6 +6,8 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,7 @@ class TradingRun:
         assert self._up.poll() is None, self.said()
         try:
             return bool(self.account()[1])
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def account(self) -> tuple[Decimal, dict[str, Decimal]]:
@@ -77,11 +79,31 @@ class TradingRun:
         given = subprocess.run(command, env=self._environment | told, capture_output=True, text=True, check=True)
         return given.stdout
 
-    def kill_collector(self) -> None:
-        """Ends it as a crash does; `up` starts it again."""
+    @contextmanager
+    def without_collector(self) -> Iterator[None]:
+        """Ends it as a crash does. `up` stands still meanwhile, and starts it again afterwards."""
+        up, collector = psutil.Process(self._up.pid), self._process(COLLECTOR)
+        up.suspend()
+        try:
+            collector.kill()
+            yield
+        finally:
+            up.resume()
+
+    @contextmanager
+    def standing_still(self, component: str) -> Iterator[None]:
+        """Every thread of the process stands still."""
+        process = self._process(component)
+        process.suspend()
+        try:
+            yield
+        finally:
+            process.resume()
+
+    def _process(self, component: str) -> psutil.Process:
         children = psutil.Process(self._up.pid).children()
-        [collector] = [child for child in children if child.cmdline()[-1] == COLLECTOR]
-        collector.send_signal(signal.SIGKILL)
+        [found] = [child for child in children if child.cmdline()[-1] == component]
+        return found
 
     def close(self) -> dict[str, Any]:
         """Ends the run as Ctrl-C does; what `up` reports of it."""

@@ -49,12 +49,12 @@ def placed(order: str, quantity: str = "300", at_ms: int = 1) -> OrderPlaced:
     )
 
 
-def filled(order: str, cumulative: str, *, fill: str = "", at_ms: int = 2) -> OrderFilled:
+def filled(order: str, cumulative: str, *, fill: str = "", at_ms: int = 2, symbol: str = "IBM") -> OrderFilled:
     made = Fill(
         fill or f"{order}:{cumulative}",
         f"o-{order}",
         order,
-        "IBM",
+        symbol,
         Side.BUY,
         Decimal(100),
         Decimal("190.25"),

@@ -59,3 +59,14 @@ def test_there_is_room_for_so_many() -> None:
     board.leave()
     assert board.join()
     assert board.watchers == WATCHERS_MAX
+
+
+def test_who_comes_to_a_cleared_board_waits_for_what_is_new() -> None:
+    """What hung there while nobody watched is of another time."""
+    board = Board()
+    board.pin({"ledger": b"1", "orders": b"a"})
+    board.clear()
+    version, sections = board.newer(0, 0.0)
+    assert sections == {}
+    board.pin({"ledger": b"1", "orders": b"a"})
+    assert board.newer(version, 0.0)[1] == {"ledger": b"1", "orders": b"a"}

@@ -11,7 +11,7 @@ from tradingmesh.core.page.components import (
     with_event,
     without_gone,
 )
-from tradingmesh.core.page.rows import COMPONENTS_MAX, STAGES_MAX
+from tradingmesh.core.page.rows import COMPONENTS_MAX, STAGES_MAX, milliseconds
 
 FAST, SLOW = StageLatency("risk-check", 30.0, 90.0, 5), StageLatency("order_post", 900.0, 4_000.0, 2)
 
@@ -19,7 +19,7 @@ FAST, SLOW = StageLatency("risk-check", 30.0, 90.0, 5), StageLatency("order_post
 def after(*events: ComponentEvent) -> Components:
     components: Components = ()
     for event in events:
-        components = with_event(components, event)
+        components = with_event(components, event, milliseconds(event.metadata.timestamp_ns))
     return components
 
 

@@ -12,7 +12,7 @@ from tradingmesh.contract import TradingState
 from tradingmesh.core.events import StageLatency, SystemEvent
 from tradingmesh.core.page.curve import POINTS_MAX
 from tradingmesh.core.page.rows import COMPONENTS_MAX, FEED_MAX, FILLS_MAX, ORDERS_MAX, TEXT_MAX, SymbolRow
-from tradingmesh.core.page.sections import SILENT_AFTER_MS, snapshot
+from tradingmesh.core.page.sections import SILENT_AFTER_MS, STAGE_OLD_MS, snapshot
 from tradingmesh.core.page.state import Look, PageState, begin, step
 from tradingmesh.core.risk.breaker import BreakerState
 from tradingmesh.core.trading_status import TradingStatus, Withdraw
@@ -84,6 +84,24 @@ def test_the_slowest_instance_is_the_stages_figure() -> None:
     )
     assert [one["stage"] for one in page["stages"]] == ["feed", "tick_to_signal", "book"]
     assert (page["stages"][2]["p99_us"], page["stages"][2]["component"]) == (9.0, "fill-processor")
+
+
+def test_what_was_slow_long_ago_hides_nothing() -> None:
+    """An instance that is gone has its last figures for a while: they do not stand for those of one that works."""
+    gone = beat("fill-processor-1", 1, StageLatency("book", 1.0, 900.0, 3))
+    works = beat("fill-processor-2", 1, StageLatency("book", 1.0, 9.0, 3))
+    later = Look(NS + (STAGE_OLD_MS + 1) * 10**6)
+    for heard in ((gone, later, works), (works, gone, later, works), (gone, works)):
+        [book] = told(*heard)["stages"]
+        assert book["p99_us"] == (9.0 if later in heard else 900.0)
+
+
+def test_when_something_was_heard_is_of_the_clock_here() -> None:
+    """Of one whose clock is ahead, all would look new long after its end."""
+    later = Look(NS + 3_000_000)
+    page = told(later, ledger("1", 10**15), beat("risk-manager", 10**15, StageLatency("book", 1.0, 2.0, 3)))
+    heard_ms = [page["ledger"]["heard_ms"], page["components"][0]["heard_ms"], page["stages"][0]["at_ms"]]
+    assert heard_ms == [NS // 10**6 + 3] * 3
 
 
 def test_the_market_and_the_clock_are_as_last_looked_at() -> None:

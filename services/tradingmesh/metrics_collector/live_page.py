@@ -57,6 +57,8 @@ class LivePage:
         self._state = step(self._state, self._look(ticks))
         if self._board.watchers:
             self._board.pin({name: self._encoder.encode(told) for name, told in snapshot(self._state).items()})
+        else:
+            self._board.clear()
 
     def close(self) -> None:
         """Lets the watchers go."""

@@ -58,6 +58,11 @@ class Board:
             self._pinned = Pinned(version, {**before.sections, **changed})
             self._news.notify_all()
 
+    def clear(self) -> None:
+        """Takes everything down: nobody watches, and who comes next shall find nothing old."""
+        with self._news:
+            self._pinned = Pinned(self._pinned.version, {})
+
     def newer(self, version: int, within_s: float) -> tuple[int, dict[str, bytes]]:
         """What was pinned after that version, waiting for it for so long; the version that this is."""
         with self._news:

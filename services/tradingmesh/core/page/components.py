@@ -3,7 +3,7 @@
 import msgspec
 
 from tradingmesh.core.events import ComponentBeat, ComponentStarted, ComponentStopped, StageLatency
-from tradingmesh.core.page.rows import COMPONENTS_MAX, STAGES_MAX, milliseconds, short
+from tradingmesh.core.page.rows import COMPONENTS_MAX, STAGES_MAX, short
 
 FORGET_AFTER_MS = 600_000
 """Pods that are gone for good have names of their own: one that is silent for so long is shown no more."""
@@ -19,7 +19,7 @@ class StageRow(msgspec.Struct, frozen=True):
 
 
 class ComponentRow(msgspec.Struct, frozen=True):
-    """One instance. `stopped` is what it said itself; a silent one is known by `heard_ms`."""
+    """One instance. `stopped` is what it said itself; a silent one is known by `heard_ms`, of the clock here."""
 
     component: str
     instance: str
@@ -35,16 +35,19 @@ Components = tuple[ComponentRow, ...]
 ComponentEvent = ComponentStarted | ComponentStopped | ComponentBeat
 
 
-def with_event(components: Components, event: ComponentEvent) -> Components:
-    """The components after the event, in the order in which they were first heard; the oldest silent one makes room."""
+def with_event(components: Components, event: ComponentEvent, heard_ms: int) -> Components:
+    """The components after the event, in the order in which they were first heard; the oldest silent one makes room.
+
+    When it was heard is of the clock here: by its own, one whose clock is ahead would be there long after its end.
+    """
     name, instance = short(event.metadata.component), short(event.instance)
     at = next((n for n, row in enumerate(components) if (row.component, row.instance) == (name, instance)), None)
     if at is not None:
-        return (*components[:at], _changed(components[at], event), *components[at + 1 :])
+        return (*components[:at], _changed(components[at], event, heard_ms), *components[at + 1 :])
     if len(components) >= COMPONENTS_MAX:
         silent = min(components, key=lambda row: row.heard_ms)
         components = tuple(row for row in components if row is not silent)
-    return (*components, _changed(ComponentRow(name, instance), event))
+    return (*components, _changed(ComponentRow(name, instance), event, heard_ms))
 
 
 def without_gone(components: Components, now_ms: int) -> Components:
@@ -54,8 +57,7 @@ def without_gone(components: Components, now_ms: int) -> Components:
     return tuple(row for row in components if row.heard_ms > now_ms - FORGET_AFTER_MS)
 
 
-def _changed(row: ComponentRow, event: ComponentEvent) -> ComponentRow:
-    heard_ms = milliseconds(event.metadata.timestamp_ns)
+def _changed(row: ComponentRow, event: ComponentEvent, heard_ms: int) -> ComponentRow:
     match event:
         case ComponentStarted():
             return msgspec.structs.replace(row, version=short(event.version), stopped=False, heard_ms=heard_ms)

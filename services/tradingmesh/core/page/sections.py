@@ -17,6 +17,8 @@ from tradingmesh.core.stages import STAGES
 
 SILENT_AFTER_MS = 2_000
 """A trading state that was not repeated for so long is not known any more."""
+STAGE_OLD_MS = 10_000
+"""What a stage took so long ago does not hide what it takes another instance now."""
 _NS_PER_MS = 1_000_000
 
 Stages = dict[str, tuple[str, StageRow]]
@@ -27,15 +29,20 @@ def snapshot(state: PageState) -> dict[str, Any]:
     return {
         "clock": _clock(state),
         "trading": _trading(state.look),
-        "ledger": {"ledger": state.ledger, "told_ms": state.ledger_ms},
+        "ledger": {"ledger": state.ledger, "heard_ms": state.ledger_ms},
         "curve": shown(state.curve),
         "market": {"ticks": state.look.ticks, "symbols": state.look.symbols},
         "orders": {"heard": state.orders_heard, "rows": [_order(row) for row in state.orders]},
         "fills": {"heard": state.fills_heard, "rows": state.fills},
-        "stages": _stages(state.components),
+        "stages": _stages(state.components, state.look.now_ns // _NS_PER_MS),
         "components": [_without(row, "stages") for row in state.components],
         "feed": [_without(row, "key") for row in state.feed],
     }
+
+
+def _counts_more(measured: StageRow, other: StageRow, now_ms: int) -> bool:
+    is_old, other_is_old = (now_ms - one.at_ms > STAGE_OLD_MS for one in (measured, other))
+    return measured.p99_us > other.p99_us if is_old == other_is_old else other_is_old
 
 
 def _clock(state: PageState) -> dict[str, Any]:
@@ -71,13 +78,13 @@ def _without(row: msgspec.Struct, field: str) -> dict[str, Any]:
     return told
 
 
-def _stages(components: Iterable[ComponentRow]) -> list[dict[str, Any]]:
-    """Each stage once, in the order of a tick's way; where several instances have it, the slowest's figures."""
+def _stages(components: Iterable[ComponentRow], now_ms: int) -> list[dict[str, Any]]:
+    """Each stage once, in the order of a tick's way; of several instances that have it now, the slowest's figures."""
     found: Stages = {}
     for row in components:
         for stage, measured in row.stages.items():
             other = found.get(stage)
-            if other is None or measured.p99_us > other[1].p99_us:
+            if other is None or _counts_more(measured, other[1], now_ms):
                 found[stage] = (row.component, measured)
     order = {stage: number for number, stage in enumerate(STAGES)}
     names = sorted(found, key=lambda stage: (order.get(stage, len(order)), stage))

@@ -45,7 +45,10 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class PageState(msgspec.Struct, frozen=True):
-    """Everything that is shown. `orders_heard` and `fills_heard` count on where the tables have no room any more."""
+    """Everything that is shown. `orders_heard` and `fills_heard` count on where the tables have no room any more.
+
+    `ledger_ms` is when the ledger was heard, by the clock here.
+    """
 
     began_ms: int
     mode: str
@@ -72,20 +75,21 @@ def step(state: PageState, heard: SystemEvent | Look) -> PageState:
         gone = without_gone(state.components, milliseconds(heard.now_ns))
         return msgspec.structs.replace(state, look=heard, components=gone)
     changed: dict[str, Any] = {"feed": with_feed(state.feed, heard)}
+    heard_ms = milliseconds(state.look.now_ns)
     match heard:
         case LedgerTold():
-            changed |= _ledger(state, heard)
+            changed |= _ledger(state, heard, heard_ms)
         case OrderPlaced() | OrderFilled() | OrderCanceled() | OrderRejected():
             changed |= _order(state, heard)
         case ComponentStarted() | ComponentStopped() | ComponentBeat():
-            changed["components"] = with_event(state.components, heard)
+            changed["components"] = with_event(state.components, heard, heard_ms)
     return msgspec.structs.replace(state, **changed)
 
 
-def _ledger(state: PageState, told: LedgerTold) -> dict[str, Any]:
+def _ledger(state: PageState, told: LedgerTold, heard_ms: int) -> dict[str, Any]:
     at_ms = milliseconds(told.metadata.timestamp_ns)
     point = Point(at_ms, short(told.ledger.day_profit), short(told.ledger.equity))
-    return {"ledger": told.ledger, "ledger_ms": at_ms, "curve": add(state.curve, point)}
+    return {"ledger": told.ledger, "ledger_ms": heard_ms, "curve": add(state.curve, point)}
 
 
 def _order(state: PageState, event: OrderEvent) -> dict[str, Any]:

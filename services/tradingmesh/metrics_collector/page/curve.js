@@ -82,12 +82,19 @@ function follow(figure, svg, points, scale, { money, time }) {
   else show(pointed);
 }
 
+function nothing(figure, svg) {
+  svg.setAttribute("aria-label", "No P&L yet");
+  svg.replaceChildren();
+  figure.querySelector("output").hidden = true;
+}
+
 /** Draws the points, `{ms, profit, text}`; those whose profit is no number are left out. */
 export function draw(figure, told, words) {
   const svg = figure.querySelector("svg");
   const points = told.filter((point) => Number.isFinite(point.profit));
   const [width, height] = [svg.clientWidth, svg.clientHeight];
-  if (points.length === 0 || width === 0) return;
+  if (points.length === 0) return nothing(figure, svg);
+  if (width === 0) return;
   const scale = scales(points, width, height);
   const path = points.map((point, n) => `${n ? "L" : "M"}${scale.x(point.ms).toFixed(1)} ${scale.y(point.profit).toFixed(1)}`).join("");
   const zero = scale.y(0).toFixed(1);

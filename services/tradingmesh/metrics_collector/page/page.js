@@ -6,6 +6,8 @@ const SILENT_AFTER_MS = 4000;
 const TRY_AGAIN_MS = 2000;
 const STAGE_OLD_MS = 10000;
 const COMPONENT_SILENT_MS = 4000;
+const LEDGER_OLD_MS = 4000;
+const FIGURES = ["equity", "cash", "day_profit", "realised", "unrealised"];
 const TONES = {
   Active: "good", Reducing: "warning", Halted: "bad", Closed: "good", HalfOpen: "warning", Open: "bad",
   filled: "good", rejected: "bad", canceled: "warning", expired: "warning", partially_filled: "accent",
@@ -18,7 +20,7 @@ let heardAt = 0;
 
 // Texts
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const time = (ms) => (ms > 0 ? TIME.format(new Date(ms)) : "–");
 
 function grouped(exact, decimals) {
@@ -96,6 +98,15 @@ function pill(id, text, tone, title = "") {
   made.title = title;
 }
 
+function showFigure(made, exact, heardMs, old, signed) {
+  made.textContent = money(exact);
+  made.title = exact && `${exact}, heard ${time(heardMs)}`;
+  if (exact) made.dataset.exact = exact;
+  else delete made.dataset.exact;
+  made.parentElement.className = exact && old ? "old" : "";
+  if (signed) made.dataset.tone = sign(exact);
+}
+
 // Sections
 
 const last = {};
@@ -108,7 +119,7 @@ const show = {
     document.title = `${told.mode} · tradingmesh`;
     const missed = told.missed ? ` ${count(told.missed)} events were too many to be shown.` : "";
     at("about").textContent = `Watching only: this page changes nothing. Orders, fills and events since ${time(told.began_ms)}.${missed}`;
-    for (const name of ["components", "market", "stages"]) if (last[name]) show[name](last[name]);
+    for (const name of ["components", "market", "stages", "ledger"]) if (last[name]) show[name](last[name]);
   },
 
   trading(told) {
@@ -116,30 +127,29 @@ const show = {
     if (told.trading === undefined) {
       pill("trading", "unknown", "quiet", unknown);
       pill("breaker", "unknown", "quiet", unknown);
+      notice("", "warning", "trading");
       return;
     }
     const doubt = told.known ? "" : "?";
     const whose = `manifest ${told.manifest_trading}, switch ${told.switch}`;
     pill("trading", told.trading + (told.flattening ? ", flattening" : "") + doubt, told.known ? TONES[told.trading] : "quiet", whose);
     pill("breaker", told.breaker + doubt, told.known ? TONES[told.breaker] : "quiet", told.breaker_reason);
-    const why = told.known ? told.refused : `${unknown}: what is shown of trading and breaker was its last word`;
+    const why = told.known ? told.refused : `${unknown}: what is shown of trading, breaker and ledger was its last word`;
     notice(why && (told.known ? `No new orders: ${why}` : why), "warning", "trading");
   },
 
-  ledger({ ledger, told_ms: toldMs }) {
+  ledger(told) {
+    last.ledger = told;
+    const { ledger, heard_ms: heardMs } = told;
+    const old = nowMs - heardMs > LEDGER_OLD_MS;
+    for (const name of FIGURES) showFigure(at(name), ledger ? ledger[name] : "", heardMs, old, name !== "equity" && name !== "cash");
+    at("positions-heard").textContent = ledger && old ? `as of ${time(heardMs)}` : "";
     if (!ledger) return fill("positions", [], "the risk manager has not told of its ledger yet");
-    for (const name of ["equity", "cash", "day_profit", "realised", "unrealised"]) {
-      const made = at(name);
-      made.textContent = money(ledger[name]);
-      made.title = `${ledger[name]}, told ${time(toldMs)}`;
-      made.dataset.exact = ledger[name];
-      if (name !== "equity" && name !== "cash") made.dataset.tone = sign(ledger[name]);
-    }
     const rows = ledger.positions.map((held) =>
       row([
         head(held.symbol), figure(held.quantity, { as: grouped }), figure(held.mark, { as: price }), figure(held.cost),
         figure(held.unrealised, { signed: true }), figure(held.realised, { signed: true }),
-      ], { key: held.symbol, old: held.quantity === "0" }));
+      ], { key: held.symbol, old: old || held.quantity === "0" }));
     const more = ledger.positions_count - rows.length;
     if (more > 0) rows.push(row([cell(`and ${count(more)} more`, { kind: "soft" })]));
     fill("positions", rows, "no position was ever held");
