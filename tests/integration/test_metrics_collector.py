@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
+from tests.unit.page_told import filled
 from tradingmesh.adapters.zmq_messages import Sender
 from tradingmesh.adapters.zmq_trading_state import TradingStatePublisher
 from tradingmesh.contract import Channel, Component, TradingState
@@ -89,7 +90,9 @@ def _labels(name: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def mesh(make_context: Callable[..., Context], until: Callable[..., None]) -> Mesh:
+def mesh(make_context: Callable[..., Context], until: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Mesh:
+    """However slow this machine is, nobody is silent but where the test says so."""
+    monkeypatch.setattr("tradingmesh.metrics_collector.trading_state.SILENT_AFTER_NS", 10**15)
     return Mesh(make_context, until)
 
 
@@ -164,6 +167,22 @@ def test_positions_are_as_last_told(mesh: Mesh) -> None:
     mesh.tell(PositionClosed(metadata=ABOUT, symbol="IBM", realised=Decimal(3)))
     mesh.hears(1, "system_events", **_labels("PositionClosed"))
     assert mesh.service.status()["positions"] == {"IBM": "0"}
+
+
+def test_series_are_bounded(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever events say of their source and of symbols: the rest is one series, and is counted."""
+    monkeypatch.setattr("tradingmesh.metrics_collector.main.SYMBOLS_MAX", 3)
+    for number in range(5):
+        about = EventMetadata("e", 1, f"source-{number}", "")
+        position = Position(f"S{number}", Decimal(number), Decimal(1), Decimal(0))
+        mesh.tell(PositionUpdated(metadata=about, position=position))
+        mesh.tell(filled("a", "1", symbol=f"S{number}"))
+    mesh.hears(5, "system_events", type="PositionUpdated", source="other")
+    mesh.hears(4, "fills_booked", symbol="other")
+    mesh.hears(8, "symbols_left_out")
+    assert mesh.service.status()["positions"] == {"S0": "0"}
+    assert "source-" not in mesh.metrics()
+    assert 'symbol="S1"' not in mesh.metrics()
 
 
 @pytest.mark.parametrize("quantity", ["NaN", "sNaN", "Infinity"])

@@ -7,7 +7,7 @@ import zmq
 
 from tradingmesh.adapters.zmq_market_data import MarketDataSubscriber
 from tradingmesh.adapters.zmq_messages import read
-from tradingmesh.contract import Channel
+from tradingmesh.contract import Channel, Component
 from tradingmesh.core.bus import EventBus
 from tradingmesh.core.errors import WireError
 from tradingmesh.core.events import (
@@ -35,6 +35,10 @@ from tradingmesh.runtime.lag import watch
 from tradingmesh.wire.messages import SYSTEM_EVENT
 
 TURN_MAX = 500
+SYMBOLS_MAX = 1_000
+"""So many have series of their own: a symbol, like the source of an event, is what somebody says it is."""
+_SOURCES = frozenset(Component)
+_OTHER = "other"
 _ALERTS = (
     CircuitBreakerTripped,
     CircuitBreakerReset,
@@ -74,6 +78,8 @@ class MetricsCollector:
         )
         watch(context, self._ticks, context.spec.symbols)
         self._malformed = context.metrics.counter("messages_malformed", channel="events")
+        self._left_out = context.metrics.counter("symbols_left_out")
+        self._symbols = set(context.spec.symbols)
         for symbol in context.spec.symbols:
             context.metrics.counter("fills_booked", symbol=symbol)
         for kind in _ALERT_KINDS.values():
@@ -130,9 +136,19 @@ class MetricsCollector:
     def _count(self, event: SystemEvent) -> None:
         metrics, name = self._context.metrics, type(event).__name__
         component = event.metadata.component
-        metrics.counter("system_events", type=name, source=component).inc()
+        metrics.counter("system_events", type=name, source=component if component in _SOURCES else _OTHER).inc()
         if isinstance(event, OrderFilled):
-            metrics.counter("fills_booked", symbol=event.fill.symbol).inc()
+            symbol = event.fill.symbol
+            metrics.counter("fills_booked", symbol=symbol if self._has_room(symbol) else _OTHER).inc()
+
+    def _has_room(self, symbol: str) -> bool:
+        """Whether the symbol has series, or gets them now; it is counted where it does not."""
+        if symbol not in self._symbols:
+            if len(self._symbols) >= SYMBOLS_MAX:
+                self._left_out.inc()
+                return False
+            self._symbols.add(symbol)
+        return True
 
     def _alert(self, event: SystemEvent) -> None:
         if isinstance(event, BrokerReconciled) and not (event.differences or event.missing or event.unreadable):
@@ -153,6 +169,8 @@ class MetricsCollector:
     def _set(self, symbol: str, quantity: Decimal) -> None:
         if not quantity.is_finite():
             self._malformed.inc()
+            return
+        if not self._has_room(symbol):
             return
         if symbol not in self._positions:
             self._context.metrics.gauge("position_quantity", lambda: float(self._positions[symbol]), symbol=symbol)

@@ -217,6 +217,7 @@ _WATCHING = (
     Family("alerts", _COUNTER, "What a person must look at, by kind.", (_COLLECTOR,), ("kind",)),
     Family("system_events", _COUNTER, "System events heard.", (_COLLECTOR,), ("source", "type")),
     Family("fills_booked", _COUNTER, "Fills booked, by symbol.", (_COLLECTOR,), ("symbol",)),
+    Family("symbols_left_out", _COUNTER, "Events of more symbols than there are series for.", (_COLLECTOR,)),
     Family("position_quantity", _GAUGE, "Position as last told.", (_COLLECTOR,), ("symbol",)),
     Family("page_watchers", _GAUGE, "Who watches the live page.", (_COLLECTOR,)),
     Family("page_watchers_slow", _COUNTER, "Watchers of the live page let go: they took nothing.", (_COLLECTOR,)),
