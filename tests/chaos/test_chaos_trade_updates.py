@@ -1,8 +1,11 @@
 """`trade_updates` that loses, doubles, delays and reorders what it tells: what is booked is what the broker did."""
 
+import time
 from typing import Any
 
 import pytest
+
+from tradingmesh.adapters.alpaca_pulse import SILENT
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
@@ -10,6 +13,8 @@ FULL_FILLS, SHORT_FILLS = 20_000, 600
 FULL_OWN_FILLS, SHORT_OWN_FILLS = 3_000, 60
 SETTLE_S = 120.0
 """The last word on an order may be the one that is dropped: then only the periodic look at the broker finds it."""
+FOUND_WITHIN_S = 2.5
+"""Two seconds, and what a machine with other work may take to tell it."""
 BROKER_SIDE = ("alpaca-simulator", "risk-manager", "execution-engine", "fill-processor")
 
 
@@ -56,3 +61,20 @@ def test_the_meshs_own_orders_survive_it_too(mesh: Any, seed: int, full: bool) -
     mesh.stop("signal-generator")
     mesh.wait(lambda: not mesh.status("risk-manager")["working_reservations"], SETTLE_S)
     _assert_made_good(mesh)
+
+
+def test_a_mute_stream_is_found_in_time(mesh: Any) -> None:
+    """No message, no answer to a ping, no end: the engine lets no order out; what was missed is booked afterwards."""
+    mesh.start(*BROKER_SIDE)
+    mesh.play()
+    mesh.trade(20)
+    mute = {"where": "trade-updates", "what": "mute", "answersPings": False}
+    mesh.broker("PUT", "/simulator/faults", {"inject": [mute]})
+    began_s = time.monotonic()
+    mesh.wait(lambda: any(SILENT in reason for reason in mesh.reasons("execution-engine")))
+    assert time.monotonic() - began_s < FOUND_WITHIN_S
+    mesh.trade(20)
+    mesh.broker("PUT", "/simulator/faults", {"inject": []})
+    mesh.wait(lambda: mesh.ready("execution-engine"))
+    mesh.settle(SETTLE_S)
+    assert mesh.audit().differences == ()

@@ -1,8 +1,8 @@
 """Alpaca's `trade_updates` through alpaca-py's `TradingStream`, on a thread of its own: it wants asyncio.
 
 What alpaca-py leaves open is closed here. Its connection state cannot be seen: told from the server's `listening` to
-the close. It waits without end for an answer to its login: bounded. It notices a dead link after 190 s: ping and
-answer within 15 s. It gives up a message when a handler raises, and only logs it: the handler here reads and hands
+the close. It waits without end for an answer to its login: bounded. It notices a dead link after 190 s: told within
+2 s, left after 15 s. It gives up a message when a handler raises, and only logs it: the handler here reads and hands
 over; what cannot be read is told, so that it is asked for by REST. The stream never replays.
 """
 
@@ -19,6 +19,7 @@ from alpaca.common.utils import reconnect_delay
 from alpaca.trading.stream import TradingStream
 from websockets.exceptions import WebSocketException
 
+from tradingmesh.adapters.alpaca_pulse import SILENT, Pulse
 from tradingmesh.adapters.alpaca_stop import end
 from tradingmesh.adapters.alpaca_trading_json import stream_update
 from tradingmesh.core.errors import InputError
@@ -38,6 +39,8 @@ class _Stream(TradingStream):
         self._deliver = deliver
         self._keys_refused = False
         self._reason = "not connected yet"
+        self._listens = False
+        self._pulse = Pulse(self._on_pulse)
 
     async def _start_ws(self) -> None:
         try:
@@ -47,6 +50,7 @@ class _Stream(TradingStream):
             self._reason = _sentence(error, keys_refused=self._keys_refused)
             raise
         self._keys_refused = False
+        self._pulse.start(self._ws)
 
     async def _consume(self) -> None:
         try:
@@ -61,12 +65,19 @@ class _Stream(TradingStream):
     async def _dispatch(self, msg: dict[str, Any]) -> None:
         if msg.get("stream") == "listening" and "trade_updates" in msg.get("data", {}).get("streams", ()):
             self._reason = "stopped"
+            self._listens = True
             self._deliver(StreamState(""))
         await super()._dispatch(msg)
 
     async def close(self) -> None:
+        self._pulse.stop()
+        self._listens = False
         self._deliver(StreamState(self._reason))
         await super().close()
+
+    def _on_pulse(self, answers: bool) -> None:  # noqa: FBT001 - called by position
+        if self._listens:
+            self._deliver(StreamState("" if answers else SILENT))
 
     def _reconnect_delay(self, retries: int) -> float:
         return REFUSED_WAIT_S if self._keys_refused else reconnect_delay(retries, RECONNECT_MIN_S, RECONNECT_MAX_S)
