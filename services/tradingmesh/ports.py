@@ -99,8 +99,8 @@ class Broker(Protocol):
     def cancel(self, order: Order) -> None:
         """Asks for a cancel; an order update tells whether it came about."""
 
-    def reconcile(self, since_ns: int, look_up: Sequence[str]) -> None:
-        """Asks for everything since a time of the broker's (0: at first contact), and for orders of these names."""
+    def reconcile(self, since_ns: int, fills_since_ns: int, look_up: Sequence[str]) -> None:
+        """Asks for everything since two times of the broker's (0: at first contact), and for orders of these names."""
 
     def stop(self) -> None:
         """Lets go of the broker, in bounded time."""

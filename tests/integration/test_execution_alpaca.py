@@ -172,7 +172,7 @@ def test_nobody_there(alpaca: AlpacaServer) -> None:
     assert isinstance(answer, SubmitRefused)
     assert "no connection to the broker" in answer.reason
     with pytest.raises(BrokerError, match="no connection to the broker"):
-        gone.snapshot(1, [])
+        gone.snapshot(1, 1, [])
 
 
 def test_cancel(alpaca: AlpacaServer) -> None:
@@ -210,7 +210,7 @@ def connected(
     broker = AlpacaBroker(account, BROKER, WallClock(), Metrics())
     heard: SimpleQueue[BrokerEvent] = SimpleQueue()
     broker.start(lambda event: None if isinstance(event, StreamState) else heard.put(event))
-    broker.reconcile(0, [])
+    broker.reconcile(0, 0, [])
     assert isinstance(heard.get(timeout=5), Snapshot)
     return broker, streams[0], heard
 
@@ -248,7 +248,7 @@ def test_order_that_waits_for_a_thread_is_held_back(
     refusal = heard.get(timeout=5)
     assert isinstance(refusal, SubmitRefused)
     assert "not sent: not reconciled" in refusal.reason
-    broker.reconcile(0, [])
+    broker.reconcile(0, 0, [])
     assert isinstance(heard.get(timeout=5), Snapshot)
     broker.submit(ready("c-99"))
     assert isinstance(heard.get(timeout=5), SubmitAnswered)
@@ -287,7 +287,7 @@ def test_broker_delivers_from_its_threads(alpaca: AlpacaServer, monkeypatch: pyt
     alpaca.answers["/v2/orders/"] = (422, {"message": "no such thing"})
     broker.cancel(order)
     assert isinstance(heard.get(timeout=5), CancelFailed)
-    broker.reconcile(0, [])
+    broker.reconcile(0, 0, [])
     assert isinstance(heard.get(timeout=5), Snapshot)
     broker.submit(ReadyOrder(order, {"client_order_id": "c-1", "qty": {1, 2}}))  # type: ignore[dict-item]
     crashed = heard.get(timeout=5)

@@ -52,7 +52,7 @@ def open_breaker(desk: ApiDesk) -> AlpacaTrading:
     trading = desk.trading()
     desk.server.fail(503)
     with pytest.raises(CallRefusedError):
-        trading.snapshot(0, [])
+        trading.snapshot(0, 0, [])
     desk.server.answer = desk.server.good
     desk.server.seen.clear()
     return trading
@@ -69,7 +69,7 @@ def test_open_breaker_refuses_orders_and_questions_at_once(desk: ApiDesk) -> Non
     assert "breaker is open" in answer.reason
     assert "503" in answer.reason
     with pytest.raises(CallRefusedError, match="breaker is open"):
-        trading.snapshot(0, [])
+        trading.snapshot(0, 0, [])
     assert desk.server.seen == []
     assert desk.counted("broker_calls_refused") == 3
 
@@ -90,7 +90,7 @@ def test_probe_closes_it(desk: ApiDesk) -> None:
     trading = open_breaker(desk)
     wait_for(lambda: time.monotonic_ns() >= desk.told[0].retry_ns)
     assert isinstance(trading.submit(ready()), SubmitRefused)
-    trading.snapshot(0, [])
+    trading.snapshot(0, 0, [])
     assert isinstance(trading.submit(ready()), SubmitAnswered)
     assert [moved.state for moved in desk.told] == [ApiState.OPEN, ApiState.HALF_OPEN, ApiState.CLOSED]
     assert desk.metrics.snapshot()["gauges"]["broker_api_breaker"] == {"": 0}
@@ -110,7 +110,7 @@ def test_one_probe_at_a_time(desk: ApiDesk) -> None:
 
     desk.server.answer = slow
     with ThreadPoolExecutor(8) as pool:
-        asking = [pool.submit(desk.trading().snapshot, 0, []) for _ in range(8)]
+        asking = [pool.submit(desk.trading().snapshot, 0, 0, []) for _ in range(8)]
         wait_for(lambda: sum(one.done() for one in asking) == 7)
         assert desk.server.seen == ["GET /v2/clock"]
         answered.set()
@@ -210,7 +210,7 @@ def test_question_is_asked_again_page_by_page(desk: ApiDesk) -> None:
         return (0, None, {}) if losses[name] >= 0 else desk.server.good(method, path, parameters)
 
     desk.server.answer = sometimes
-    desk.trading().snapshot(0, [])
+    desk.trading().snapshot(0, 0, [])
     assert desk.server.seen[:5] == ["GET /v2/clock"] * 2 + ["GET /v2/orders"] * 3
     assert len(desk.server.seen) == len(set(desk.server.seen)) + 3
     assert desk.counted("broker_calls_retried") == 3

@@ -100,7 +100,7 @@ def test_reconciliation_keeps_to_the_rate_and_leaves_room_for_orders(desk: ApiDe
     """Sixty look-ups where a window has sixty requests: no 429, and orders and cancels do not wait for the next one."""
     broker = desk.server.answer = Limited(desk.server, 60)
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(desk.trading().snapshot, 0, [f"c-{n}" for n in range(60)])
+        asking = pool.submit(desk.trading().snapshot, 0, 0, [f"c-{n}" for n in range(60)])
         wait_for(lambda: desk.counted("broker_rate_waits"))
         assert len(desk.server.seen) == 45, "a quarter is kept"
         assert isinstance(desk.trading().submit(ready("order")), SubmitAnswered)

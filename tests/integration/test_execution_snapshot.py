@@ -1,7 +1,8 @@
 """A reconciliation's questions through alpaca-py, against a server that answers oddly."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from tradingmesh.adapters import alpaca_snapshot, alpaca_trading
 from tradingmesh.adapters.alpaca_answers import KeysRefusedError
 from tradingmesh.adapters.alpaca_gate import ApiGate
+from tradingmesh.adapters.alpaca_snapshot import AlpacaSnapshot
 from tradingmesh.adapters.alpaca_trading import AlpacaTrading
+from tradingmesh.adapters.alpaca_trading_json import rfc3339
 from tradingmesh.contract import BrokerSpec, RetrySpec
 from tradingmesh.core.errors import BrokerError
 from tradingmesh.core.orders.effects import Held
@@ -18,6 +21,7 @@ from tradingmesh.telemetry.metrics import Metrics
 from tradingmesh.testing.alpaca_server import AlpacaServer, activity, order_json
 
 BROKER = BrokerSpec(retry=RetrySpec(initial=10, max=20))
+SINCE_NS = 1_700_000_000_000_000_000
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def test_snapshot_has_every_page(alpaca: AlpacaServer, monkeypatch: pytest.Monke
     alpaca.orders["old"] = order_json("old", 9, submitted_at="2020-01-02T15:00:00Z", status="canceled")
     for number in range(1, 6):
         alpaca.activities.append(activity(number))
-    snapshot = trading(alpaca).snapshot(1_700_000_000_000_000_000, ["c-1", "old", "never"])
+    snapshot = trading(alpaca).snapshot(SINCE_NS, SINCE_NS, ["c-1", "old", "never"])
     assert sorted(update.client_order_id for update in snapshot.orders) == [*(f"c-{n}" for n in range(1, 8)), "old"]
     assert [update.cumulative_quantity for update in snapshot.fills] == [Decimal(n) for n in range(1, 6)]
     assert snapshot.missing == ("never",)
@@ -59,7 +63,7 @@ def test_first_snapshot_is_the_account_as_it_is(alpaca: AlpacaServer) -> None:
         {"symbol": "IBM", "qty": "-7.5", "side": "short", "current_price": "10.25", "avg_entry_price": "9"},
         {"symbol": "KO", "qty": "3", "side": "long", "current_price": None, "avg_entry_price": "60"},
     ]
-    snapshot = trading(alpaca).snapshot(0, [])
+    snapshot = trading(alpaca).snapshot(0, 0, [])
     assert [update.client_order_id for update in snapshot.orders] == ["a"]
     assert snapshot.positions == (Held("IBM", Decimal("-7.5"), Decimal("10.25")), Held("KO", Decimal(3), Decimal(60)))
     assert snapshot.cash == Decimal("1000.25")
@@ -70,7 +74,7 @@ def test_first_snapshot_needs_a_moment_without_a_fill(alpaca: AlpacaServer) -> N
     """Otherwise nobody could say whether the positions have that fill in them."""
     alpaca.activities = [activity()]
     with pytest.raises(BrokerError, match="orders fill just now"):
-        trading(alpaca).snapshot(0, [])
+        trading(alpaca).snapshot(0, 0, [])
 
 
 def test_row_that_cannot_be_read_holds_nothing_else_up(alpaca: AlpacaServer) -> None:
@@ -79,7 +83,7 @@ def test_row_that_cannot_be_read_holds_nothing_else_up(alpaca: AlpacaServer) -> 
     alpaca.orders["c"]["status"] = "canceled"
     alpaca.activities = [activity(1), activity(2, symbol="KO", price="x"), activity(3)]
     alpaca.positions = [{"symbol": "BAC", "qty": "many", "side": "long"}]
-    snapshot = trading(alpaca).snapshot(1_700_000_000_000_000_000, [])
+    snapshot = trading(alpaca).snapshot(SINCE_NS, SINCE_NS, [])
     assert [update.client_order_id for update in snapshot.orders] == ["a"]
     assert [update.cumulative_quantity for update in snapshot.fills] == [1, 3]
     assert [row.symbol for row in snapshot.unreadable] == ["IBM", "IBM", "BAC", "KO"]
@@ -90,7 +94,7 @@ def test_order_named_by_the_brokers_id_is_found(alpaca: AlpacaServer) -> None:
     """Of some a fill only was heard, which tells no client order id."""
     alpaca.orders = {"old": order_json("old", 9, submitted_at="2020-01-02T15:00:00Z", status="canceled")}
     name, unknown = alpaca.orders["old"]["id"], order_json("x", 8)["id"]
-    snapshot = trading(alpaca).snapshot(1_700_000_000_000_000_000, [name, unknown])
+    snapshot = trading(alpaca).snapshot(SINCE_NS, SINCE_NS, [name, unknown])
     assert [update.client_order_id for update in snapshot.orders] == ["old"]
     assert snapshot.missing == (unknown,)
 
@@ -101,7 +105,7 @@ def test_fill_is_named_by_its_orders_client_order_id(alpaca: AlpacaServer) -> No
     late = order_json("late", 2)["id"]
     alpaca.answers[f"/v2/orders/{late}"] = (200, order_json("late", 2, side="?"))
     alpaca.activities = [activity(n, order_id=order_json("", of)["id"]) for n, of in enumerate((1, 2, 2, 3), start=1)]
-    snapshot = trading(alpaca).snapshot(1_700_000_000_000_000_000, [])
+    snapshot = trading(alpaca).snapshot(SINCE_NS, SINCE_NS, [])
     assert [fill.client_order_id for fill in snapshot.fills] == ["listed", "late", "late", ""]
     assert alpaca.asked.count(f"/v2/orders/{late}") == 1
 
@@ -119,4 +123,19 @@ def test_snapshot_that_cannot_be_had(alpaca: AlpacaServer, answer: tuple[int, An
     """Whatever comes instead of an answer is one clear error."""
     alpaca.answers["/v2/clock"] = answer
     with pytest.raises(error):
-        trading(alpaca).snapshot(1, [])
+        trading(alpaca).snapshot(1, 1, [])
+
+
+def test_orders_and_fills_are_asked_for_since_times_of_their_own() -> None:
+    """Of fills only those that may be missing: a page has a hundred, and a busy account has that many each second."""
+    after: dict[str, str] = {}
+
+    def ask(reader: Callable[[Any], Any], path: str, params: Mapping[str, Any] = MappingProxyType({}), /) -> Any:
+        if "after" in params:
+            after[path] = params["after"]
+        if path == "/clock":
+            return SINCE_NS
+        return Decimal(0) if path == "/account" else reader([])
+
+    AlpacaSnapshot(ask).take(SINCE_NS, SINCE_NS + 60_000_000_000, ())
+    assert after == {"/orders": rfc3339(SINCE_NS), "/account/activities/FILL": rfc3339(SINCE_NS + 60_000_000_000)}

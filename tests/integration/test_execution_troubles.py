@@ -21,6 +21,7 @@ from tradingmesh.core.orders.effects import (
     SubmitAnswered,
     UpdateUnreadable,
 )
+from tradingmesh.core.orders.heard import MARGIN_NS
 from tradingmesh.core.orders.record import Execution, OrderUpdate
 from tradingmesh.core.signal import Side
 from tradingmesh.execution_engine.engine import ExecutionEngine
@@ -306,3 +307,21 @@ def test_drain_waits_for_the_answer_of_a_post(mesh: Mesh) -> None:
     refused = mesh.outbox.find("", late)
     assert refused is not None
     assert refused[0].status == "rejected"
+
+
+def test_fills_that_the_stream_told_are_not_asked_for_again(mesh: Mesh) -> None:
+    """Ten thousand of them are a hundred pages: only the newest seconds are read again. It is kept for a next life."""
+    first_s = 2_000
+    mesh.broker.snapshot = Snapshot(first_s * 10**9, (), ())
+    asked = len(mesh.broker.asked)
+    mesh.say(StreamState("lost"), StreamState(""))
+    mesh.run_until(lambda: len(mesh.broker.asked) > asked)
+    mesh.in_sync()
+    client = mesh.submitted()
+    told_ns = (first_s + 50) * 10**9
+    mesh.say(msgspec.structs.replace(said("partial_fill", client, 40, 40), timestamp_ns=told_ns))
+    mesh.report()
+    mesh.run_until(lambda: mesh.outbox.number("heard_ns") == told_ns)
+    mesh.say(StreamState("lost"), StreamState(""))
+    mesh.run_until(lambda: mesh.broker.asked_fills[-1] == told_ns - MARGIN_NS)
+    assert mesh.broker.asked[-1][0] == (first_s - 60) * 10**9

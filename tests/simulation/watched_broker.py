@@ -41,7 +41,7 @@ class WatchedBroker(AlpacaBroker):
         self._process.step("cancel")
         super().cancel(order)
 
-    def reconcile(self, since_ns: int, look_up: Sequence[str]) -> None:
+    def reconcile(self, since_ns: int, fills_since_ns: int, look_up: Sequence[str]) -> None:
         """Asks for everything."""
         self._process.world.watch.on_reconcile()
-        super().reconcile(since_ns, look_up)
+        super().reconcile(since_ns, fills_since_ns, look_up)

@@ -49,8 +49,8 @@ class AlpacaSnapshot:
         self._ask = ask
         self._unreadable: list[Unreadable] = []
 
-    def take(self, since_ns: int, look_up: Sequence[str]) -> Snapshot:
-        """Every open order, every order and fill since then, the account, and the orders of `look_up`.
+    def take(self, since_ns: int, fills_since_ns: int, look_up: Sequence[str]) -> Snapshot:
+        """Every open order, every order since one time and fill since the other, the account, the orders of `look_up`.
 
         Since 0 is the first contact: the account as it is at a moment without a fill. Raises `BrokerError`.
         """
@@ -60,7 +60,7 @@ class AlpacaSnapshot:
             orders.update((update.order_id, update) for update in self._orders("all", since_ns))
         missing = self._look_up(orders, look_up)
         positions, cash = self._positions(), self._ask(account_cash, "/account")
-        fills = tuple(self._fills(since_ns or broker_ns - _US))
+        fills = tuple(self._fills(fills_since_ns or broker_ns - _US))
         if fills and not since_ns:
             raise BrokerError("orders fill just now: the account is taken at a moment when none does, soon")
         named = tuple(self._named(fills, {order_id: update.client_order_id for order_id, update in orders.items()}))

@@ -110,9 +110,9 @@ class AlpacaTrading:
                     self._gate.passing(ApiCall.CANCEL), lambda _: None, self._client.delete, f"/orders/{order_id}"
                 )
 
-    def snapshot(self, since_ns: int, look_up: Sequence[str]) -> Snapshot:
-        """Everything since a broker's time (0: at first contact), and the orders of `look_up`. Raises `BrokerError`."""
-        return AlpacaSnapshot(self._question).take(since_ns, look_up)
+    def snapshot(self, since_ns: int, fills_since_ns: int, look_up: Sequence[str]) -> Snapshot:
+        """Everything since a broker's times (0: at first contact), the orders of `look_up`. Raises `BrokerError`."""
+        return AlpacaSnapshot(self._question).take(since_ns, fills_since_ns, look_up)
 
     def _submit_once(self, ready: ReadyOrder, *, again: bool) -> OrderUpdate:
         client = ready.order.client_order_id

@@ -7,6 +7,7 @@ threads are daemons: a request without an end does not keep the process from end
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -115,9 +116,10 @@ class AlpacaBroker:
             _Job(lambda trading: trading.cancel(order.order_id), lambda reason, _: CancelFailed(client, reason))
         )
 
-    def reconcile(self, since_ns: int, look_up: Sequence[str]) -> None:
+    def reconcile(self, since_ns: int, fills_since_ns: int, look_up: Sequence[str]) -> None:
         """Asks in a worker thread; delivers a `Snapshot` or a `SnapshotFailed`."""
-        self._asking.put(_Job(lambda trading: self._snapshot(trading, since_ns, look_up), SnapshotFailed))
+        ask = partial(self._snapshot, since_ns=since_ns, fills_since_ns=fills_since_ns, look_up=look_up)
+        self._asking.put(_Job(ask, SnapshotFailed))
 
     def stop(self) -> None:
         """Ends the stream; requests under way are left to themselves."""
@@ -137,9 +139,9 @@ class AlpacaBroker:
     def _unasked(self) -> str:
         return f"not reconciled with the broker since its order stream listens (connection {self._connected.value})"
 
-    def _snapshot(self, trading: AlpacaTrading, since_ns: int, look_up: Sequence[str]) -> Snapshot:
+    def _snapshot(self, trading: AlpacaTrading, since_ns: int, fills_since_ns: int, look_up: Sequence[str]) -> Snapshot:
         unasked = self._unasked()
-        snapshot = trading.snapshot(since_ns, look_up)
+        snapshot = trading.snapshot(since_ns, fills_since_ns, look_up)
         if self._gate is not None:
             self._gate.release("stream", unasked)
         return snapshot

@@ -29,6 +29,7 @@ from tradingmesh.core.orders.effects import (
     UpdateUnreadable,
 )
 from tradingmesh.core.orders.findings import Findings, findings_of
+from tradingmesh.core.orders.heard import HeardFills
 from tradingmesh.core.orders.holdings import Holdings
 from tradingmesh.core.orders.record import Order, OrderUpdate
 from tradingmesh.core.orders.sync import BrokerSync
@@ -77,6 +78,7 @@ class BrokerDesk:
         self._settled: set[str] = set()
         self._unread_problem = ""
         self._synced_ns = outbox.number("synced_ns")
+        self._heard_fills = HeardFills(outbox.number("heard_ns"), doubt=bool(table.doubtful()))
         table.first_contact_ns = outbox.number("first_contact_ns")
 
     def start(self) -> None:
@@ -100,6 +102,7 @@ class BrokerDesk:
 
     def booked(self, fill: Fill) -> None:
         """A fill goes into the outbox, and the account should hold what it brought."""
+        self._heard_fills.book(fill.timestamp_ns)
         self._outbox.hold(self._holdings.book(fill))
 
     # What is heard
@@ -163,24 +166,34 @@ class BrokerDesk:
         if self._sync.begin(self._monotonic_ns()):
             self._asked_ns = self._monotonic_ns()
             self._settled = self._doubts.settled(self._asked_ns)
-            self._broker.reconcile(self._since_ns(), self._table.to_look_up())
+            self._broker.reconcile(*self._since_ns(), self._table.to_look_up())
 
-    def _since_ns(self) -> int:
-        """Since when the broker is asked, by its own clock: never before it was first asked.
+    def _since_ns(self) -> tuple[int, int]:
+        """Since when the broker is asked for orders and for fills, by its own clock: never before it was first asked.
 
         Since the last agreement, or since the oldest order in doubt was made: of one that merely rests all was heard,
         and it is looked up by its name.
         """
         contact_ns = self._table.first_contact_ns
         if not contact_ns:
-            return 0
+            return 0, 0
         created = [order.created_ns for order in self._table.doubtful() if order.order_id]
-        return max(1, contact_ns - _US, min([self._synced_ns, *created]) - _MARGIN_NS)
+        orders_ns = min([self._synced_ns, *created]) - _MARGIN_NS
+        heard_ns = orders_ns if self._unclear() else self._heard_fills.since_ns(self._synced_ns, created)
+        earliest_ns = max(1, contact_ns - _US)
+        return max(earliest_ns, orders_ns), max(earliest_ns, orders_ns, heard_ns)
+
+    def _unclear(self) -> bool:
+        """Whether the broker said something that could not be read, or named no order: it is asked for that again."""
+        return bool(self._unread_problem or self._table.held_symbols or self._table.unnamed)
 
     def _look_for_doubt(self) -> None:
         now_ns = self._monotonic_ns()
-        if self._doubts.observe((order.client_order_id for order in self._table.doubtful()), now_ns):
+        doubtful = [order.client_order_id for order in self._table.doubtful()]
+        if self._doubts.observe(doubtful, now_ns):
             self._sync.suspect(now_ns)
+        if self._heard_fills.look(agrees=not self.problem and not self._unclear(), doubt=bool(doubtful)):
+            self._outbox.set_number("heard_ns", self._heard_fills.whole_ns)
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         first = not self._table.first_contact_ns
@@ -220,6 +233,7 @@ class BrokerDesk:
         short += len(self._table.unnamed)
         unconfirmed = sum(not order.short for order in doubtful)
         self._sync.answered(short, unconfirmed, now_ns, again=first)
+        self._heard_fills.answered(doubt=bool(short))
         if unsure:
             self._sync.suspect(now_ns)
         found = msgspec.structs.replace(found, short=short)

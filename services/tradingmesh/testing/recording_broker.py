@@ -16,6 +16,7 @@ class RecordingBroker:
         self.submitted: list[ReadyOrder] = []
         self.canceled: list[Order] = []
         self.asked: list[tuple[int, list[str]]] = []
+        self.asked_fills: list[int] = []
         self.held = ""
         self.withdrawn_by: TradingStatus | None = None
         self.snapshot: Snapshot | None = Snapshot(1, (), ())
@@ -47,9 +48,10 @@ class RecordingBroker:
         """Keeps the order."""
         self.canceled.append(order)
 
-    def reconcile(self, since_ns: int, look_up: Sequence[str]) -> None:
+    def reconcile(self, since_ns: int, fills_since_ns: int, look_up: Sequence[str]) -> None:
         """Answers with `snapshot`; with None not at all."""
         self.asked.append((since_ns, list(look_up)))
+        self.asked_fills.append(fills_since_ns)
         if self.snapshot is not None:
             self.deliver(self.snapshot)
 
