@@ -38,8 +38,8 @@ _DRAIN_TURN_MS = 20
 class _Out(NamedTuple):
     """A report that is out, and what it says if sound.
 
-    Clocks are read before a send: `sent_ns` before the last one; `told_ns`, wall time, before the first, for by the last
-    it may have been applied, and the answer not been read.
+    Clocks are read before a send: `sent_ns` before the last one; `told_ns`, wall time, before the first, for by the
+    last it may have been applied, and the answer not been read.
     """
 
     sent_ns: int
