@@ -8,6 +8,7 @@ import pytest
 
 from tests.observability.program import of_the_system, there
 from tests.observability.rules import ALERTS, Series, fires, rules
+from tradingmesh.contract import Component
 
 ONE = 'system="demo", component="{}"'
 SIMULATED = 'tradingmesh_component_info{system="demo", component="x", mode="simulated"}'
@@ -32,6 +33,12 @@ def missed(count: str, received: str) -> Series:
     }
 
 
+def mesh(changed: Series) -> Series:
+    """All components of a system for a day, but for those that are said to be otherwise."""
+    known = {component.value: f"1x{A_DAY}" for component in Component if component is not Component.ALPACA_SIMULATOR}
+    return {of("component_info", name, ', instance="1"'): values for name, values in {**known, **changed}.items()}
+
+
 class Case(NamedTuple):
     """Series with which the alert must be like that, so long after they began: it fires, or is quiet."""
 
@@ -50,15 +57,20 @@ CASES = [
     Case("BreakerTripped", "quiet", {of("breaker_state", RISK): "1x30", of("breaker_state", COLLECTOR): "-1x30"}),
     Case("TradingHalted", "fires", {of("trading_state", COLLECTOR): "0x5 2x20"}),
     Case("TradingHalted", "quiet", {of("trading_state", COLLECTOR): "1x30"}),
+    Case("ComponentDown", "quiet", mesh({})),
+    Case("ComponentDown", "fires", mesh({RISK: "1x10 stale"})),
+    Case("ComponentDown", "fires", mesh({RISK: "1x10 stale"}), 3 * 3_600),
+    Case("ComponentDown", "fires", mesh({RISK: "_x30"})),
+    Case("ComponentDown", "fires", mesh({"alpaca-simulator": "1x10 stale"})),
+    Case("ComponentDown", "quiet", mesh({RISK: "1x17 stale"})),
     Case("ComponentDown", "fires", {of("component_info", RISK): "1x10 stale"}),
-    Case("ComponentDown", "quiet", {of("component_info", RISK): "1x17 stale"}),
     Case("ComponentDown", "quiet", {of("component_info", RISK): "1x10 stale"}, 3_900),
     Case(
         "ComponentDown",
         "quiet",
         {
-            of("component_info", "fill-processor", ', instance="1"'): "1x10 stale",
-            of("component_info", "fill-processor", ', instance="2"'): "1x30",
+            **mesh({"fill-processor": "1x10 stale"}),
+            of("component_info", "fill-processor", ', instance="2"'): f"1x{A_DAY}",
         },
     ),
     Case("FeedStale", "fires", {AGE: "0+15x30", SIMULATED: "1x30"}),
