@@ -12,7 +12,7 @@ from docs.write import ROOT, written
 from tradingmesh.contract import Component
 from tradingmesh.telemetry.catalogue import FAMILIES, STAGES
 from tradingmesh.telemetry.catalogue_page import Foreign, page
-from tradingmesh.telemetry.dashboard import PANELS, WIDTH, dashboard
+from tradingmesh.telemetry.dashboard import PANELS, PER_SECOND, WIDTH, Panel, dashboard
 from tradingmesh.telemetry.families import Family, Type
 
 SUFFIXES = {Type.HISTOGRAM: ("_bucket", "_count", "_sum")}
@@ -76,6 +76,26 @@ def test_panels_fill_their_rows() -> None:
     assert max(x for x, _ in cells) == WIDTH - 1
     assert len({panel.title for panel in PANELS}) == len(PANELS)
     assert json.loads(json.dumps(dashboard())) == dashboard()
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: str(panel.title))
+def test_a_panels_unit_is_that_of_its_figures(panel: Panel) -> None:
+    """A rate is so much a second, and figures of different units share no panel."""
+    assert {_unit(query.expr) for query in panel.queries} == {panel.unit}
+
+
+def _unit(expr: str) -> str:
+    """The unit of what a query gives, by the names of what it asks for."""
+    if "process_cpu_seconds_total" in expr:
+        return "percentunit"
+    if "rate(" in expr and "histogram_quantile" not in expr:
+        return {"messages": "mps", "broker_calls": "reqps"}.get(
+            next((word for word in ("messages", "broker_calls") if f"_{word}" in expr), ""), PER_SECOND
+        )
+    if "start_time_seconds" in expr:
+        return "short"
+    suffixes = {"_seconds": "s", "_bytes": "bytes", "_dollars": "currencyUSD"}
+    return next((unit for suffix, unit in suffixes.items() if re.search(rf"{suffix}(_bucket)?\b", expr)), "short")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))

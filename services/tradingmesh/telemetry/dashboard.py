@@ -8,6 +8,8 @@ import json
 from typing import Any, NamedTuple
 
 WIDTH = 24
+PER_SECOND = "cps"
+"""Counts a second, by Grafana's name for it."""
 _HEIGHT = 7
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _RED, _YELLOW, _GREEN = "red", "yellow", "green"
@@ -53,6 +55,7 @@ _INFO = _of("component_info")
 _TRADING = ((0, "Active", _GREEN), (1, "Reducing", _YELLOW), (2, "Halted", _RED), (-1, "unknown", _RED))
 _BREAKER = ((0, "Closed", _GREEN), (1, "HalfOpen", _YELLOW), (2, "Open", _RED), (-1, "unknown", _RED))
 _AGREES = ((0, "out of sync", _RED), (1, "in sync", _GREEN))
+_WRITABLE = ((0, "no", _RED), (1, "yes", _GREEN))
 _UP = ((0, "down", _RED),)
 
 PANELS = (
@@ -74,13 +77,15 @@ PANELS = (
     ),
     Panel("Positions", (Query(_of("ledger_position_quantity"), "{{symbol}}"),), width=12),
     Panel(
-        "Signals", (Query(_rate("signals", "system"), "given"), Query(_rate("signals_approved", "system"), "approved"))
+        "Signals",
+        (Query(_rate("signals", "system"), "given"), Query(_rate("signals_approved", "system"), "approved")),
+        PER_SECOND,
     ),
-    Panel("Refusals by check", (Query(_rate("signals_refused", "check"), "{{check}}"),)),
-    Panel("Risk checks", (Query(_rate("risk_checks", "result, check"), "{{result}} {{check}}"),)),
-    Panel("Orders", (Query(_rate("order_events", "type"), "{{type}}"),)),
+    Panel("Refusals by check", (Query(_rate("signals_refused", "check"), "{{check}}"),), PER_SECOND),
+    Panel("Risk checks", (Query(_rate("risk_checks", "result, check"), "{{result}} {{check}}"),), PER_SECOND),
+    Panel("Orders", (Query(_rate("order_events", "type"), "{{type}}"),), PER_SECOND),
     Panel("Orders open", (Query(f"sum by (status) ({_of('orders_open')})", "{{status}}"),)),
-    Panel("Fills booked", (Query(_rate("fills_booked", "symbol"), "{{symbol}}"),)),
+    Panel("Fills booked", (Query(_rate("fills_booked", "symbol"), "{{symbol}}"),), PER_SECOND),
     Panel("Latency, p50", (Query(_latency(0.5), "{{stage}}"),), "s", 12),
     Panel("Latency, p99", (Query(_latency(0.99), "{{stage}}"),), "s", 12),
     Panel(
@@ -119,25 +124,28 @@ PANELS = (
             Query(_rate("reports_redelivered", "component"), "sent again"),
             Query(_rate("reports_set_aside", "component"), "set aside by {{component}}"),
         ),
+        PER_SECOND,
     ),
     Panel("Broker's API", (Query(_rate("broker_calls", "call, outcome"), "{{call}} {{outcome}}"),), "reqps"),
     Panel(
         "Broker and books",
         (
             Query(_of("broker_differing"), "differing"),
-            Query(_of("broker_reconciled_age_seconds"), "seconds since reconciled"),
+            Query(_of("ledger_differing"), "not in the ledger"),
             Query(_of("broker_api_breaker"), "API breaker"),
         ),
     ),
-    Panel("Risk timeouts", (Query(_rate("risk_timeouts", "component"), "{{component}}"),)),
+    Panel("Since the last reconciliation", (Query(_of("broker_reconciled_age_seconds")),), "s"),
+    Panel("Risk timeouts", (Query(_rate("risk_timeouts", "component"), "{{component}}"),), PER_SECOND),
     Panel(
         "Journal",
         (
-            Query(_of("journal_writable"), "writable"),
-            Query(_rate("journal_records", "component"), "records a second"),
-            Query(_rate("journal_failures", "component"), "failures a second"),
+            Query(_rate("journal_records", "component"), "records"),
+            Query(_rate("journal_failures", "component"), "failures"),
         ),
+        PER_SECOND,
     ),
+    Panel("Journal can be written", (Query(f"min({_of('journal_writable')})"),), width=4, words=_WRITABLE),
     Panel("Alerts raised", (Query(f"increase({_of('alerts_total')}[$__rate_interval])", "{{kind}}"),)),
     Panel(
         "Links lost", (Query(f"increase({_of('links_lost_total')}[$__rate_interval])", "{{component}} {{channel}}"),)
