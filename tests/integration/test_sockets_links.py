@@ -78,15 +78,17 @@ class Processes:
 
 
 def _bind(made: "zmq.Socket[bytes]", address: str) -> None:
-    """libzmq closes in the background: who was bound there may be on its way out still."""
+    """What libzmq closes, it closes in the background: who was bound there may be on its way out still."""
     deadline_s = time.monotonic() + DEADLINE_S
     while True:
         try:
-            return made.bind(address)
+            made.bind(address)
         except zmq.ZMQError as error:
             if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline_s:
                 raise
             time.sleep(0.01)
+        else:
+            return
 
 
 @pytest.fixture(params=["tcp", "ipc"])
