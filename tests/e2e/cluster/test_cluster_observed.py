@@ -15,7 +15,7 @@ import pytest
 from tests.cluster.addresses import NODE
 from tests.cluster.waiting import until
 from tests.e2e.cluster.conftest import Figures, Made, stopwatch
-from tests.e2e.cluster.trading import Trading
+from tests.e2e.cluster.trading import ENOUGH, Trading
 from tests.observability.jaeger import Jaeger
 from tests.observability.panels import unanswered
 from tests.observability.prometheus import Prometheus, by_file, pod_targets
@@ -75,6 +75,8 @@ def watched(made: Made, jaeger: Jaeger, tmp_path_factory: pytest.TempPathFactory
     trading = made("watched")
     trading.spec["observability"] = {"otlpEndpoint": jaeger.endpoint, "traceSampleRatio": "1", "dashboards": True}
     trading.spec["broker"]["simulator"]["ticksPerSecond"] = 20
+    trading.spec["broker"]["commissionPerShare"] = "1"
+    trading.spec["riskLimits"]["maxDailyLoss"] = ENOUGH
     trading.apply()
     trading.wait_for("Ready", 240)
     until(lambda: trading.fills() > 0, "the first fill", 120)
@@ -148,7 +150,7 @@ def test_a_component_that_is_gone_is_an_alert(watched: Watched, figures: Figures
 
 
 def test_a_tripped_breaker_is_an_alert(watched: Watched, figures: Figures) -> None:
-    """The day's loss passes its limit: commissions alone are more than a cent. It is the last of the tests here."""
+    """The day's loss passes its limit: no trade earns what its commission costs. It is the last of the tests here."""
     until(lambda: not watched.fires("BreakerTripped"), "BreakerTripped quiet before", 90)
     watched.trading.patch({"riskLimits": {"maxDailyLoss": "0.01"}})
     with stopwatch() as since_s:
