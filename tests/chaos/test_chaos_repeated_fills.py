@@ -24,9 +24,25 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 SYMBOLS = ("IBM", "BAC", "KO")
 FILLS, FILLS_FULL = 600, 20_000
 TIMES = 10
+TRADED, TRADED_FULL = 300, 5_000
 NEAR = 2_000
 """So far from its place a report is handed in at most; the risk manager holds 10,000 that came early."""
 ANSWER_MS = 10_000
+SETTLE_S = 60.0
+_TEN_TIMES = """
+import random
+from tradingmesh.fill_processor.main import FillProcessor
+
+chance, held, hand_in = random.Random({seed}), [], FillProcessor._hand_in
+
+def ten_times(self, *handed):
+    held.extend([handed] * {times})
+    for _ in range({times}):
+        hand_in(self, *held.pop(chance.randrange(len(held))))
+
+FillProcessor._hand_in = ten_times
+"""
+"""Hands each batch in ten times, in any order. What is held back at the end comes out with what is sent again."""
 
 
 class Hands:
@@ -105,3 +121,21 @@ def test_ten_times_in_disorder(mesh: Any, hands: Hands, *, full: bool) -> None:
     figures = ("quantity", "cost", "realised")
     held = {told["symbol"]: tuple(Decimal(told[name]) for name in figures) for told in status["positions"]}
     assert held == {p.symbol: (p.quantity, p.cost, p.realised) for p in ledger.positions()}
+
+
+def test_ten_times_in_disorder_and_the_broker_agrees(mesh: Any, *, full: bool) -> None:
+    """The same with every process there, and partial fills of three orders at a time: judged by the broker's account.
+
+    Shown to fail: with a risk manager that knows no repetition (`took`, `knows_fill`), none is answered as one.
+    """
+    mesh.spec["fillProcessors"] = {"replicas": 3}
+    for number in range(1, 4):
+        seed = mesh.chance.randrange(1 << 32)
+        mesh.prelude[f"fill-processor-{number}"] = _TEN_TIMES.format(seed=seed, times=TIMES)
+    mesh.start("alpaca-simulator", "risk-manager", "execution-engine", "fill-processor")
+    mesh.play()
+    mesh.trade(TRADED_FULL if full else TRADED)
+    mesh.settle(SETTLE_S)
+    repeated = sum(mesh.counter(f"fill-processor-{number}", "reports_repeated") for number in range(1, 4))
+    assert repeated > TIMES // 2 * mesh.booked()
+    assert mesh.audit().differences == ()
