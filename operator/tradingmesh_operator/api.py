@@ -37,7 +37,7 @@ class Api:
             await self._session.close()
 
     async def list(self, kind: Kind, namespace: str, labels: str = "") -> list[Manifest]:
-        """All of a kind, with apiVersion and kind, which a list leaves out; none where there is no such kind."""
+        """All of a kind in a namespace, or in all for none; with apiVersion and kind, which a list leaves out."""
         found: list[Manifest] = []
         query = {"limit": str(_PAGE), **({"labelSelector": labels} if labels else {})}
         while True:
@@ -102,7 +102,7 @@ class Api:
     def path(kind: Kind, namespace: str, name: str = "", subresource: str = "") -> str:
         """Where the API has a kind, an object or a part of one."""
         root = "/api" if kind.api_version == "v1" else "/apis"
-        parts = (root, kind.api_version, "namespaces", namespace, kind.plural, name, subresource)
+        parts = (root, kind.api_version, "namespaces" if namespace else "", namespace, kind.plural, name, subresource)
         return "/".join(part for part in parts if part)
 
     async def request(

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from opentelemetry.trace import Span
 
 from tradingmesh.contract import AutoscalingSpec
+from tradingmesh_operator.accounts import Accounts
 from tradingmesh_operator.actions import Desired, Notice, Plan
 from tradingmesh_operator.api import Api
 from tradingmesh_operator.apply import Writer
 from tradingmesh_operator.autoscaling import Sample, keep
-from tradingmesh_operator.claims import Claims
 from tradingmesh_operator.conditions import LATE_S
 from tradingmesh_operator.errors import ApiError, OperatorError, RenderError, SpecError, UnreachableError
 from tradingmesh_operator.listener import Listener
@@ -67,10 +67,11 @@ class Controller:
             settings.charts / "trading-system",
             timeout_s=settings.render_timeout_s,
             at_once=settings.renders_at_once,
+            runs=metrics.renders.inc,
         )
         pulled = (settings.image_pull_policy, tuple(settings.image_pull_secrets))
         self._images = Images(settings.image_repository, settings.image_tag, *pulled)
-        self._claims = Claims()
+        self._accounts = Accounts(api, self._observer.account, settings.watch_namespaces)
         self._outages = Outages(time.monotonic)
         self._failures: dict[Key, int] = {}
         self._backlogs: dict[Key, tuple[Sample, ...]] = {}
@@ -78,7 +79,6 @@ class Controller:
         self._turned_s = time.monotonic()
         self.wakes = Wakes()
         metrics.queue.set_function(lambda: len(self.wakes))
-        metrics.renders.set_function(lambda: self._renderer.rendered)
         metrics.systems.set_function(lambda: len(self._known))
 
     @property
@@ -203,8 +203,7 @@ class Controller:
 
     async def _observe(self, key: Key, system: Manifest) -> Observed:
         with self._traces.part("observe"):
-            observed, account = await asyncio.gather(self._observer.observe(system), self._observer.account(system))
-        rival = self._claims.claim(key, account, system["metadata"].get("creationTimestamp", ""))
+            observed, rival = await asyncio.gather(self._observer.observe(system), self._accounts.rival(key, system))
         found: Observed = observed._replace(accepted=self._writer.accepted(key), rival=str(rival) if rival else "")
         return found
 
@@ -247,7 +246,7 @@ class Controller:
         return self._settings.resync_s
 
     def _forget(self, key: Key) -> None:
-        for waiting in self._claims.forget(key):
+        for waiting in self._accounts.forget(key):
             self.wakes.wake(waiting)
         self._known.discard(key)
         self._outages.forget(key)

@@ -18,7 +18,7 @@ class Metrics:
         )  # fmt: skip
         self.writes = Counter(f"{name}_writes", "Writes to the API server.", ["verb", "kind"], registry=self.registry)
         self.errors = Counter(f"{name}_errors", "What was refused or failed.", ["reason"], registry=self.registry)
-        self.renders = Gauge(f"{name}_renders", "How often helm was run.", registry=self.registry)
+        self.renders = Counter(f"{name}_renders", "How often helm was run.", registry=self.registry)
         self.queue = Gauge(f"{name}_queue", "TradingSystems that wait for a reconcile.", registry=self.registry)
         self.systems = Gauge(f"{name}_systems", "TradingSystems that are known.", registry=self.registry)
         self.answers = Gauge(f"{name}_api_server_answers", "1 while the API server answers.", registry=self.registry)

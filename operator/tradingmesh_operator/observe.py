@@ -85,14 +85,17 @@ class Observer:
                 self._absent.pop(SCALED_OBJECTS, None)
         return found
 
-    async def account(self, system: Manifest) -> str:
-        """A word for the account that a system trades, equal for equal key ids; empty where it has none to share."""
+    async def account(self, system: Manifest) -> str | None:
+        """A word for the account that a system trades, equal for equal key ids; empty where it has none to share.
+
+        None where its Secret does not say.
+        """
         name = credentials_of(system)
         if not name or system["spec"].get("mode", "simulated") == "simulated":
             return ""
         secret = await self._api.get(SECRETS, system["metadata"]["namespace"], name)
         key_id = (secret or {}).get("data", {}).get(KEY_ID, "")
-        return hashlib.sha256(b64decode(key_id)).hexdigest()[:16] if key_id else ""
+        return hashlib.sha256(b64decode(key_id)).hexdigest()[:16] if key_id else None
 
     async def _list(self, kind: Kind, namespace: str, labels: str = "") -> list[Manifest]:
         """None of a kind that is not in this cluster, or that we may not see: it is optional."""

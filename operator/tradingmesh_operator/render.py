@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import json
+import subprocess
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,58 +23,57 @@ _MESSAGE_MAX = 800
 class Renderer:
     """Manifests of values. Deterministic: equal values and charts give equal manifests, in the same order."""
 
-    def __init__(self, helm: str, chart: Path, *, timeout_s: float, at_once: int) -> None:
+    def __init__(
+        self, helm: str, chart: Path, *, timeout_s: float, at_once: int, runs: Callable[[], None] = lambda: None
+    ) -> None:
+        """`runs` is called each time helm is run."""
         self._helm = helm
         self._chart = chart
         self._chart_digest = chart_digest(chart)
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(at_once)
-        self._kept: OrderedDict[tuple[Key, str], bytes] = OrderedDict()
-        self.rendered = 0
-        """How often helm was run."""
+        self._runs = runs
+        self._kept: OrderedDict[Key, tuple[str, bytes]] = OrderedDict()
 
     async def render(self, key: Key, values: dict[str, Any], kinds: tuple[Kind, ...] = ()) -> list[Manifest]:
         """What the chart makes of the values, where the cluster has these kinds beside its own.
 
-        Raises `RenderError` with helm's own words.
+        Raises `RenderError` with helm's own words. Kept is the newest of each system: the ones before never come again.
         """
-        at = (key, digest([self._chart_digest, values, kinds]))
-        if at not in self._kept:
+        asked = digest([self._chart_digest, values, kinds])
+        of, kept = self._kept.get(key, ("", b""))
+        if of != asked:
             async with self._slots:
-                manifests = await self._run(key, values, kinds)
-            self._kept[at] = zlib.compress(json.dumps(manifests).encode())
+                self._runs()
+                manifests = await asyncio.to_thread(self._run, key, values, kinds)
+            kept = zlib.compress(json.dumps(manifests).encode())
+            self._kept[key] = asked, kept
             if len(self._kept) > KEPT_MAX:
                 self._kept.popitem(last=False)
-        self._kept.move_to_end(at)
-        found: list[Manifest] = json.loads(zlib.decompress(self._kept[at]))
+        self._kept.move_to_end(key)
+        found: list[Manifest] = json.loads(zlib.decompress(kept))
         return found
 
     def forget(self, key: Key) -> None:
         """Drops what was kept of a system that is gone."""
-        for at in [at for at in self._kept if at[0] == key]:
-            del self._kept[at]
+        self._kept.pop(key, None)
 
-    async def _run(self, key: Key, values: dict[str, Any], kinds: tuple[Kind, ...]) -> list[Manifest]:
-        self.rendered += 1
+    def _run(self, key: Key, values: dict[str, Any], kinds: tuple[Kind, ...]) -> list[Manifest]:
+        """On a thread: helm goes on to its end, or its time's, even where nobody waits for it any more."""
         command = [self._helm, "template", key.name, str(self._chart), "--namespace", key.namespace, "--values", "-"]
         command += [f"--api-versions={kind.api_version}/{kind.kind}" for kind in kinds]
-        pipe = asyncio.subprocess.PIPE
+        told = json.dumps(values).encode()
         try:
-            process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+            done = subprocess.run(  # noqa: S603 - the program that the settings name, and no shell
+                command, input=told, capture_output=True, timeout=self._timeout_s, check=False
+            )
         except OSError as error:
             raise RenderError(f"helm cannot be run: {self._helm}: {error.strerror}") from None
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                out, told = await process.communicate(json.dumps(values).encode())
-        except TimeoutError:
+        except subprocess.TimeoutExpired:
             raise RenderError(f"helm has not rendered the chart within {self._timeout_s:g} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            raise RenderError(_sentence(told.decode(errors="replace")))
-        return await asyncio.to_thread(_manifests, out)
+        if done.returncode:
+            raise RenderError(_sentence(done.stderr.decode(errors="replace")))
+        return _manifests(done.stdout)
 
 
 def chart_digest(chart: Path) -> str:

@@ -1,6 +1,7 @@
 """Any valid spec renders, always to the same, and every port in it is where it belongs and nowhere else."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from tradingmesh_operator.values import values_of
 KEY = Key("trading", "demo")
 
 
-def _renderer() -> Renderer:
-    return Renderer(str(build("helm")), completed() / "trading-system", timeout_s=60, at_once=2)
+def _renderer(runs: Callable[[], None] = lambda: None) -> Renderer:
+    return Renderer(str(build("helm")), completed() / "trading-system", timeout_s=60, at_once=2, runs=runs)
 
 
 def _rendered(of: Manifest, kinds: tuple[Kind, ...] = ()) -> list[Manifest]:
@@ -53,17 +54,31 @@ def test_rendering_again_gives_the_same() -> None:
     """In another process of helm, in the same order; and from the cache without helm."""
 
     async def run() -> None:
-        first, second = _renderer(), _renderer()
+        ran: list[str] = []
+        first, second = _renderer(lambda: ran.append("first")), _renderer(lambda: ran.append("second"))
         values = values_of(system(), IMAGES)
         manifests = await first.render(KEY, values)
         assert await second.render(KEY, values) == manifests
         assert await first.render(KEY, values) == manifests
-        assert (first.rendered, second.rendered) == (1, 1)
+        assert ran == ["first", "second"]
         manifests.clear()
         assert await first.render(KEY, values)
         first.forget(KEY)
         await first.render(KEY, values)
-        assert first.rendered == 2
+        assert ran == ["first", "second", "first"]
+
+    asyncio.run(run())
+
+
+def test_of_a_system_only_the_newest_is_kept() -> None:
+    """Each change makes a generation; a system that is scaled all day takes no more memory for it."""
+
+    async def run() -> None:
+        ran: list[int] = []
+        renderer = _renderer(lambda: ran.append(len(renderer._kept)))
+        for generation in (1, 2, 2, 3):
+            await renderer.render(KEY, values_of(system(generation=generation), IMAGES))
+        assert (ran, len(renderer._kept)) == ([0, 1, 1], 1)
 
     asyncio.run(run())
 
