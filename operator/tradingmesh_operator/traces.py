@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Thread
 
 from opentelemetry import trace
 
 from tradingmesh_operator.objects import Key
 
 SERVICE = "tradingmesh-operator"
-_FLUSH_MS = 2_000
+CLOSE_WITHIN_S = 2.0
 
 
 class Traces:
@@ -46,12 +47,14 @@ def otlp(endpoint: str, instance: str) -> Traces:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - heavy
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - heavy
 
-    provider = TracerProvider(resource=Resource.create({"service.name": SERVICE, "service.instance.id": instance}))
+    resource = Resource.create({"service.name": SERVICE, "service.instance.id": instance})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=2)
     provider.add_span_processor(BatchSpanProcessor(exporter))
 
     def close() -> None:
-        provider.force_flush(_FLUSH_MS)
-        provider.shutdown()
+        ending = Thread(target=provider.shutdown, daemon=True)  # it would wait for each batch as for any
+        ending.start()
+        ending.join(CLOSE_WITHIN_S)
 
     return Traces(provider.get_tracer(SERVICE), close)

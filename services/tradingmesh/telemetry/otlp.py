@@ -1,5 +1,7 @@
 """Spans on their way to an OTLP endpoint. All of OpenTelemetry's SDK is imported here, and here alone."""
 
+from threading import Thread
+
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -11,6 +13,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from tradingmesh.core.ids import is_sampled
 from tradingmesh.core.spans import Span
 
+CLOSE_WITHIN_S = 2.0
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
 
@@ -34,7 +37,7 @@ class OtlpTracer:
         self._sample_every = sample_every
         self._ids = _Computed()
         resource = Resource.create({"service.name": service, "service.instance.id": instance})
-        self._provider = TracerProvider(resource=resource, id_generator=self._ids)
+        self._provider = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=2)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("tradingmesh")
@@ -56,9 +59,10 @@ class OtlpTracer:
         begun.end(end_time=end_ns)
 
     def close(self) -> None:
-        """Flushes for at most two seconds."""
-        self._provider.force_flush(2_000)
-        self._provider.shutdown()
+        """Sends what is left, for `CLOSE_WITHIN_S` at most: the SDK itself would wait for each batch as for any."""
+        ending = Thread(target=self._provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(CLOSE_WITHIN_S)
 
     def _under(self, parent: Span | None, trace_id: bytes) -> Context:
         if parent is None:
