@@ -36,7 +36,7 @@ def alpaca(system: Any) -> Iterator[int]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tradingmesh", "run", "alpaca-simulator"], env=environment, stderr=subprocess.DEVNULL
     )
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 60
     while fetch(admin_port, "/readyz") is None:
         assert time.monotonic() < deadline_s
         time.sleep(0.05)

@@ -19,9 +19,9 @@ from tradingmesh.cli.up_run import Run
 from tradingmesh.cli.up_watch import is_ready
 from tradingmesh.contract import Component
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
-BACK_WITHIN_S = 20.0
+BACK_WITHIN_S = 60.0
 SETTLE_S = 0.2
 
 
