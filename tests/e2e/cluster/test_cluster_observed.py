@@ -153,11 +153,17 @@ def test_a_tripped_breaker_is_an_alert(watched: Watched, figures: Figures) -> No
     """The day's loss passes its limit: no trade earns what its commission costs. It is the last of the tests here."""
     until(lambda: not watched.fires("BreakerTripped"), "BreakerTripped quiet before", 90)
     watched.trading.patch({"riskLimits": {"maxDailyLoss": "0.01"}})
+    said: dict[str, dict[str, str]] = {}
+
+    def tripped() -> bool:
+        watched.find_pods()
+        said.update(watched.prometheus.firing())
+        return "TradingMeshBreakerTripped" in said
+
     with stopwatch() as since_s:
-        until(partial(watched.fires, "BreakerTripped"), "BreakerTripped firing", 90)
+        until(tripped, "BreakerTripped firing", 90)
         figures.note("alert_s", since_s())
-    said = watched.prometheus.firing()["TradingMeshBreakerTripped"]
-    assert said["summary"] == "watched: the circuit breaker is open, no order goes out"
+    assert said["TradingMeshBreakerTripped"]["summary"] == "watched: the circuit breaker is open, no order goes out"
 
 
 def _logged(trading: Trading, component: Component, event: str) -> set[str]:
