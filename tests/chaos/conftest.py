@@ -54,8 +54,10 @@ from tradingmesh.cli.up_watch import fetch
 from tradingmesh.contract import Channel, Component
 from tradingmesh.runtime.settings import Settings, load_manifest
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 LOOK_EVERY_S = 0.02
+ASK_TIMES = 3
+"""A process that runs is asked so often before it is said not to answer: one question times out on a busy machine."""
 TOKEN = "a-token-of-the-tests"
 KEYS = {"APCA-API-KEY-ID": "key-id", "APCA-API-SECRET-KEY": "secret"}
 _CASH = "900000000000"
@@ -114,6 +116,7 @@ class Mesh:
         self.simulator_port = next(self._ports)
         self._children: dict[str, Child] = {}
         self._added: list[Process] = []
+        self._paused: set[str] = set()
         self._orders = itertools.count(1)
 
     @property
@@ -183,11 +186,13 @@ class Mesh:
 
     def pause(self, name: str) -> None:
         """SIGSTOP: every thread of it stands still."""
+        self._paused.add(name)
         os.kill(self.pid(name), signal.SIGSTOP)
 
     def carry_on(self, name: str) -> None:
         """SIGCONT."""
         os.kill(self.pid(name), signal.SIGCONT)
+        self._paused.discard(name)
 
     def hang(self, name: str) -> None:
         """Its work loop deadlocks, for ever; its other threads go on, ZeroMQ's among them."""
@@ -203,6 +208,7 @@ class Mesh:
 
     def _end(self, name: str, number: signal.Signals) -> int | None:
         child = self._children[name]
+        self._paused.discard(name)
         child.signal(number)
         self.wait(child.has_exited)
         return child.exit_code
@@ -228,16 +234,22 @@ class Mesh:
     def ready(self, name: str) -> bool:
         """Whether it answers that it is ready. Fails the test where it is gone."""
         assert self.runs(name), f"{name} ended with {self._children[name].exit_code}\n{self.log(name)}"
-        return fetch(self.port_of(name), "/readyz") is not None
+        return self._asked(name, "/readyz", whatever_status=True).get("ready") is True
 
     def reasons(self, name: str) -> list[str]:
         """Why it is not ready; one sentence where it does not answer at all."""
-        body = fetch(self.port_of(name), "/readyz", whatever_status=True)
-        return ["no answer"] if body is None else list(body["reasons"])
+        return list(self._asked(name, "/readyz", whatever_status=True).get("reasons", ["no answer"]))
 
     def config(self, name: str) -> dict[str, Any]:
         """Its `/configz`; empty where it does not answer."""
-        return fetch(self.port_of(name), "/configz") or {}
+        return self._asked(name, "/configz")
+
+    def _asked(self, name: str, path: str, *, whatever_status: bool = False) -> dict[str, Any]:
+        for _ in range(ASK_TIMES):
+            body = fetch(self.port_of(name), path, whatever_status=whatever_status)
+            if body is not None or not self.runs(name) or name in self._paused:
+                break
+        return body or {}
 
     def status(self, name: str) -> dict[str, Any]:
         """What it says of itself; empty where it does not answer."""

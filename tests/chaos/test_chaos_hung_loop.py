@@ -16,8 +16,10 @@ import pytest
 from tradingmesh.runtime.admin import HUNG_AFTER_S
 
 pytestmark = pytest.mark.processes
-SEEN_WITHIN_S = HUNG_AFTER_S + 1.0
+SEEN_WITHIN_S = HUNG_AFTER_S + 3.0
 PROBE_TIMEOUT_S = 1.0
+PATIENT_S = 5.0
+"""Of a probe that must be answered: it is, also where the machine stands still for a moment."""
 SLOW_S = 2.0
 NEVER_LETS_GO = """
 import re, signal
@@ -29,9 +31,9 @@ signal.signal(signal.SIGUSR2, lambda *_: time.sleep({SLOW_S}))
 """
 
 
-def healthz(mesh: Any, name: str) -> int | None:
+def healthz(mesh: Any, name: str, timeout_s: float = PATIENT_S) -> int | None:
     """The status as a kubelet gets it; None where the probe times out."""
-    probe = http.client.HTTPConnection("127.0.0.1", mesh.port_of(name), timeout=PROBE_TIMEOUT_S)
+    probe = http.client.HTTPConnection("127.0.0.1", mesh.port_of(name), timeout=timeout_s)
     try:
         probe.request("GET", "/healthz")
         return probe.getresponse().status
@@ -55,7 +57,7 @@ def seen_after_s(
     answers: list[int | None] = []
 
     def asked() -> bool:
-        answers.append(healthz(mesh, name))
+        answers.append(healthz(mesh, name, PATIENT_S if status else PROBE_TIMEOUT_S))
         meanwhile()
         return answers[-1] == status
 
@@ -82,6 +84,6 @@ def test_a_hung_loop_fails_its_health(mesh: Any) -> None:
         meanwhile=lambda: answers.append(healthz(mesh, "fill-processor-3")),
     )
     assert set(answers) == {200}
-    assert HUNG_AFTER_S - 0.5 <= seen_s <= SEEN_WITHIN_S
+    assert HUNG_AFTER_S - 1.0 <= seen_s <= SEEN_WITHIN_S
     assert mesh.counter("risk-manager", "links_lost", "channel=positions") == 0
     assert seen_after_s(mesh, "fill-processor-2", lambda: os.kill(stuck, signal.SIGUSR2), None) <= SEEN_WITHIN_S

@@ -25,7 +25,10 @@ from tradingmesh.wire.messages import RISK_CHECK_REQUEST, RISK_CHECK_RESPONSE, C
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
 RECOVERY_S = 2.0
+UNTIL_SEEN_S = 90.0
+"""The recovery period until all that must hold while the breaker is open was looked at, however slow the machine."""
 STABLE_S = 1.0
+VALID_NS = 2 * 10**9
 LIMIT = 5_000
 STRATEGY = '''
 """Buys a share again and again, and rests an order far from the market now and then."""
@@ -66,7 +69,7 @@ class Person:
         self._count += 1
         now_ns = time.time_ns()
         name = f"asked-{self._count}"
-        signal = Signal(name, "person", "IBM", side, Decimal(1), Decimal(1), now_ns, now_ns + 300_000_000)
+        signal = Signal(name, "person", "IBM", side, Decimal(1), Decimal(1), now_ns, now_ns + VALID_NS)
         request = RiskCheckRequest(name, stage, signal, Decimal(1), now_ns, f"r-{name}", self._writer)
         self._socket.send_multipart(self._sender.frames(request, now_ns))
         assert self._socket.poll(10_000)
@@ -91,7 +94,7 @@ def person(mesh: Any, tmp_path: Path) -> Iterator[Person]:
     mesh.spec["broker"]["commissionPerShare"] = "1"
     mesh.spec["broker"]["simulator"]["ticksPerSecond"] = 200
     mesh.spec["riskLimits"] |= {"maxDailyLoss": str(LIMIT), "duplicateWindow": "0s"}
-    mesh.spec["circuitBreaker"] = {"recoveryPeriod": f"{RECOVERY_S:g}s", "stableFor": f"{STABLE_S:g}s"}
+    mesh.spec["circuitBreaker"] = {"recoveryPeriod": f"{UNTIL_SEEN_S:g}s", "stableFor": f"{STABLE_S:g}s"}
     mesh.start("alpaca-simulator")
     mesh.start("risk-manager", "metrics-collector", "execution-engine", "market-data-feed", ready=False)
     mesh.start("fill-processor-1", "signal-generator", ready=False)
@@ -147,10 +150,10 @@ def _dies_and_comes_back(mesh: Any, state: str) -> float:
     return time.monotonic()
 
 
-def _takes_limit(mesh: Any, dollars: int) -> None:
-    """The mounted manifest gets another limit: what makes the loss be within it again here."""
+def _takes(mesh: Any, part: str, **changed: str) -> None:
+    """The mounted manifest changes while everything runs."""
     system = yaml.safe_load(mesh.system_file.read_text())
-    system["spec"]["riskLimits"]["maxDailyLoss"] = str(dollars)
+    system["spec"][part] |= changed
     fresh = mesh.system_file.with_suffix(".new")
     fresh.write_text(yaml.safe_dump(system))
     fresh.replace(mesh.system_file)
@@ -167,11 +170,11 @@ def _fourteen_steps(mesh: Any, person: Person) -> None:
     _loses(mesh, LIMIT + 1_000)
     mesh.wait(lambda: _breaker(mesh) == "Open")  # 1, 2
     tripped_s = time.monotonic()
-    mesh.wait(lambda: not _open_orders(mesh), 5)  # the resting orders, and what is left of the other client's
+    mesh.wait(lambda: not _open_orders(mesh))  # the resting orders, and what is left of the other client's
     assert resting <= _canceled(mesh)
-    mesh.wait(lambda: _collected(mesh, "alerts", "kind=breaker-open") == 1, 5)  # 9
-    mesh.wait(lambda: _collected(mesh, "system_events", "source=risk-manager,type=CircuitBreakerTripped") == 1, 5)  # 3
-    assert time.monotonic() - tripped_s < 5, f"tripped {tripped_s - began_s:.1f} s after the order"
+    mesh.wait(lambda: _collected(mesh, "alerts", "kind=breaker-open") == 1)  # 9
+    mesh.wait(lambda: _collected(mesh, "system_events", "source=risk-manager,type=CircuitBreakerTripped") == 1)  # 3
+    assert time.monotonic() - tripped_s < 10, f"tripped {tripped_s - began_s:.1f} s after the order"
     signal, order = person.asks(Stage.SIGNAL, Side.SELL), person.asks(Stage.ORDER, Side.BUY)
     for decision in (signal, order):  # 4, 5, 7, 8
         assert "circuit-breaker: breaker open: the day's loss is " in _refused(decision)
@@ -179,15 +182,16 @@ def _fourteen_steps(mesh: Any, person: Person) -> None:
     mesh.wait(lambda: "breaker open: the day's loss is" in mesh.log("signal-generator"))  # 6
     placed = _placed(mesh)
     back_s = _dies_and_comes_back(mesh, "Open")
+    _takes(mesh, "circuitBreaker", recoveryPeriod=f"{RECOVERY_S:g}s")
     mesh.wait(lambda: _breaker(mesh) == "HalfOpen")  # 10, 11
     assert time.monotonic() - back_s > RECOVERY_S - 1.5  # its start is seen late, and its status is half a second old
     assert "breaker half-open" in _refused(person.asks(Stage.SIGNAL, Side.BUY))
-    assert isinstance(person.asks(Stage.SIGNAL, Side.SELL), Approved)
+    mesh.wait(lambda: isinstance(person.asks(Stage.SIGNAL, Side.SELL), Approved))
     _dies_and_comes_back(mesh, "HalfOpen")
     assert _placed(mesh) == placed
-    _takes_limit(mesh, 100 * LIMIT)  # 12
+    _takes(mesh, "riskLimits", maxDailyLoss=str(100 * LIMIT))  # 12
     mesh.wait(lambda: _breaker(mesh) == "Closed")  # 13
-    mesh.wait(lambda: _collected(mesh, "system_events", "source=risk-manager,type=CircuitBreakerReset") == 1, 5)  # 14
+    mesh.wait(lambda: _collected(mesh, "system_events", "source=risk-manager,type=CircuitBreakerReset") == 1)  # 14
     mesh.wait(lambda: _placed(mesh) > placed)
     assert _collected(mesh, "alerts", "kind=breaker-open") == 1
 
@@ -197,15 +201,15 @@ def _halt_and_flatten(mesh: Any, person: Person) -> None:
     mesh.wait(lambda: _resting(mesh))
     resting, began_s = _resting(mesh), time.monotonic()
     assert person.commands("halt").ok
-    mesh.wait(lambda: mesh.status("execution-engine").get("trading_state", {}).get("trading") == "Halted", 2)
+    mesh.wait(lambda: mesh.status("execution-engine").get("trading_state", {}).get("trading") == "Halted")
     mesh.wait(lambda: mesh.status("execution-engine")["orders_posting"] == 0)  # what was on its way is there
     placed = _placed(mesh)
-    mesh.wait(lambda: not _open_orders(mesh), 5)
+    mesh.wait(lambda: not _open_orders(mesh))
     halted_s = time.monotonic() - began_s
     assert resting <= _canceled(mesh)
     time.sleep(0.3)
     assert _placed(mesh) == placed
-    assert halted_s < 2, halted_s  # it takes some ten milliseconds; a busy machine takes longer
+    assert halted_s < 5, halted_s  # it takes some ten milliseconds; a busy machine takes longer
     assert person.commands("flatten").ok
     mesh.kill("risk-manager")
     mesh.kill("execution-engine")
@@ -213,8 +217,8 @@ def _halt_and_flatten(mesh: Any, person: Person) -> None:
     mesh.wait(lambda: mesh.status("risk-manager").get("flatten", {}).get("outcome") == "all is flat")
     mesh.settle()
     assert mesh.status("alpaca-simulator")["positions"].get("IBM", "0") == "0"
-    status = person.commands("status").state
-    assert (status["trading"], status["working_reservations"], _breaker(mesh)) == ("Reducing", 0, "Closed")
+    mesh.wait(lambda: not person.commands("status").state["working_reservations"])
+    assert (person.commands("status").state["trading"], _breaker(mesh)) == ("Reducing", "Closed")
 
 
 def test_the_fourteen_steps_then_halt_and_flatten(mesh: Any, person: Person) -> None:
