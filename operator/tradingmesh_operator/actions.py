@@ -6,12 +6,22 @@ from tradingmesh_operator.differences import Difference
 from tradingmesh_operator.objects import Manifest, Reference
 
 
+class Notice(NamedTuple):
+    """A Kubernetes Event of the system."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
 class Apply(NamedTuple):
     """Make an object, or put it right."""
 
     manifest: Manifest
     because: tuple[Difference, ...] = ()
     """Where the live one differs; empty where there is none."""
+    tells: tuple[Notice, ...] = ()
+    """What a person may want to know of it, once it is done."""
 
 
 class Delete(NamedTuple):
@@ -43,6 +53,8 @@ class Scale(NamedTuple):
     """Ask for another number of fill processors, as `kubectl scale` does."""
 
     replicas: int
+    tells: tuple[Notice, ...] = ()
+    """Why, once it is done."""
 
 
 Action = Apply | Delete | Touch | MakeToken | SetFinalizer | Scale
@@ -52,16 +64,8 @@ Problem = tuple[str, str]
 """Reason and message."""
 
 
-class Notice(NamedTuple):
-    """A Kubernetes Event of the system."""
-
-    reason: str
-    message: str
-    warning: bool = False
-
-
 class Plan(NamedTuple):
-    """What to do now, and what a person may want to know of it."""
+    """What to do now, and what a person may want to know whatever becomes of it."""
 
     actions: tuple[Action, ...] = ()
     events: tuple[Notice, ...] = ()

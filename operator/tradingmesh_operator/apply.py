@@ -52,7 +52,7 @@ Accepted = dict[Reference, tuple[Difference, ...]]
 
 
 class _Done(NamedTuple):
-    notice: Notice | None = None
+    notices: tuple[Notice, ...] = ()
     live: Manifest | None = None
 
 
@@ -68,7 +68,7 @@ class Outcome(NamedTuple):
     problems: tuple[Problem, ...]
     """What was refused."""
     notices: tuple[Notice, ...]
-    """Whose fields were taken back."""
+    """What was changed, and whose fields were taken back."""
     applied: dict[Reference, Manifest]
     """The children that were written, as the server has them now."""
 
@@ -113,7 +113,7 @@ class Writer:
                     raise outcome
                 else:
                     done.append(outcome)
-        notices = tuple(one.notice for one in done if one.notice is not None)
+        notices = tuple(notice for one in done for notice in one.notices)
         return Outcome(
             tuple(problems), notices, {reference(one.live): one.live for one in done if one.live is not None}
         )
@@ -151,12 +151,13 @@ class Writer:
                 await self._touch(namespace, pod, manifest_hash)
             case MakeToken(manifest):
                 await self._make_token(manifest)
-            case Scale(replicas):
+            case Scale(replicas, tells):
                 self._count("scale", SYSTEMS)
                 # The version makes it fail where somebody else has scaled since it was read.
                 seen = {"resourceVersion": system["metadata"]["resourceVersion"]}
                 spec = {"fillProcessors": {"replicas": replicas}}
                 await self._api.merge(SYSTEMS, namespace, name, {"metadata": seen, "spec": spec})
+                return _Done(tells)
             case SetFinalizer(held):
                 self._count("finalizer", SYSTEMS)
                 others = [other for other in system["metadata"].get("finalizers", []) if other != FINALIZER]
@@ -168,14 +169,14 @@ class Writer:
 
     async def _apply(self, key: Key, action: Apply) -> _Done:
         manifest, name = action.manifest, reference(action.manifest)
-        kind, notice = KINDS[name.api_version, name.kind], _put_right(action)
+        kind, right = KINDS[name.api_version, name.kind], _put_right(action)
         self._count("apply", kind)
         try:
             live = await self._api.apply(kind, manifest)
         except ApiError as error:
             if error.status != _CONFLICT:
                 raise
-            notice = Notice("PutRight", f"{name}: {error}"[:_EVENT_MESSAGE_MAX], warning=True)
+            right = (Notice("PutRight", f"{name}: {error}"[:_EVENT_MESSAGE_MAX], warning=True),)
             live = await self._api.apply(kind, manifest, force=True)
         self._remember(live)
         spelled = tuple(differences(manifest, live))
@@ -183,7 +184,7 @@ class Writer:
         kept.pop(name, None)
         if spelled:
             kept[name] = spelled
-        return _Done(notice, live)
+        return _Done((*action.tells, *right), live)
 
     async def _touch(self, namespace: str, pod: str, manifest_hash: str) -> None:
         try:
@@ -213,12 +214,12 @@ class Writer:
         self._metrics.writes.labels(verb, kind.kind).inc()
 
 
-def _put_right(action: Apply) -> Notice | None:
+def _put_right(action: Apply) -> tuple[Notice, ...]:
     """Whoever edited a child by hand wonders where that went. Another number of pods has an Event of its own."""
     paths = [path for path, _ in action.because if path != "spec.replicas"]
     if not paths or respecified(action.because):
-        return None
-    return Notice("PutRight", f"{reference(action.manifest)} was changed at {', '.join(paths[:3])}", warning=True)
+        return ()
+    return (Notice("PutRight", f"{reference(action.manifest)} was changed at {', '.join(paths[:3])}", warning=True),)
 
 
 def _step(action: Action) -> int:

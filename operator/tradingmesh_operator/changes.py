@@ -5,27 +5,31 @@ from typing import Any
 
 import yaml
 
-from tradingmesh_operator.actions import Apply, Notice
+from tradingmesh.contract import CircuitBreakerSpec, RiskLimits, TradingState
+from tradingmesh_operator.actions import Notice
 from tradingmesh_operator.differences import Difference
-from tradingmesh_operator.objects import Manifest, reference
+from tradingmesh_operator.objects import Manifest
 from tradingmesh_operator.rollout import WORKLOADS
 
 _HOT = ("riskLimits", "circuitBreaker", "trading")
 _SCALED = "spec.replicas"
 MANIFEST_KEY = "system.yaml"
 
-Found = tuple[Manifest, Manifest | None, tuple[Difference, ...]]
+_USUAL: dict[str, Any] = {
+    "riskLimits": RiskLimits().model_dump(mode="json", by_alias=True),
+    "circuitBreaker": CircuitBreakerSpec().model_dump(mode="json", by_alias=True),
+    "trading": TradingState.ACTIVE.value,
+}
+"""What holds where a mounted manifest says nothing."""
 
 
-def notices(found: Iterable[Found], applied: Iterable[Apply]) -> Iterator[Notice]:
-    """Of what is about to be applied."""
-    going = {reference(apply.manifest) for apply in applied}
-    for child, live, wrong in found:
-        if live is None or reference(child) not in going:
-            continue
-        if child["kind"] == "ConfigMap":
-            yield from _limits(child, live)
-        yield from _workload(child, live, wrong)
+def notices(child: Manifest, live: Manifest | None, wrong: Iterable[Difference]) -> Iterator[Notice]:
+    """What applying a child changes of one that is there."""
+    if live is None:
+        return
+    if child["kind"] == "ConfigMap":
+        yield from _limits(child, live)
+    yield from _workload(child, live, wrong)
 
 
 def manifest_in(config_map: Manifest) -> Manifest:
@@ -48,25 +52,30 @@ def _limits(child: Manifest, live: Manifest) -> Iterator[Notice]:
     if not before:
         return
     for part in _HOT:
-        for path, old, new in _changed(before.get(part), after.get(part), part):
+        for path, old, new in _changed(before.get(part), after.get(part), _USUAL[part], part):
             yield Notice("TradingChanged" if part == "trading" else "LimitChanged", f"{path} {old} -> {new}")
 
 
-def _changed(before: Any, after: Any, path: str) -> Iterator[tuple[str, str, str]]:
+def _changed(before: Any, after: Any, usual: Any, path: str) -> Iterator[tuple[str, str, str]]:
     if isinstance(before, dict) or isinstance(after, dict):
         one, other = before or {}, after or {}
         for name in sorted({*one, *other}):
-            yield from _changed(one.get(name), other.get(name), f"{path}.{name}")
+            held = usual.get(name) if isinstance(usual, dict) else None
+            yield from _changed(one.get(name), other.get(name), held, f"{path}.{name}")
     elif before != after:
-        yield path, _told(before), _told(after)
+        yield path, _told(before, usual), _told(after, usual)
 
 
-def _workload(child: Manifest, live: Manifest, wrong: tuple[Difference, ...]) -> Iterator[Notice]:
+def _workload(child: Manifest, live: Manifest, wrong: Iterable[Difference]) -> Iterator[Notice]:
     paths = [path for path, _ in wrong]
     if child["kind"] in WORKLOADS and _SCALED in paths:
         before, after = live["spec"].get("replicas", 1), child["spec"]["replicas"]
         yield Notice("Scaled", f"{child['metadata']['name']} {before} -> {after}")
 
 
-def _told(value: Any) -> str:
-    return "default" if value is None else str(value)
+def _told(value: Any, usual: Any) -> str:
+    """What holds, whether it was said or not. A limit that is unset refuses every order."""
+    holds = usual if value is None else value
+    if isinstance(holds, list):
+        return ", ".join(map(str, holds)) or "none"
+    return "unset" if holds in (None, {}) else str(holds)

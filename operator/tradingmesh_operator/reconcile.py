@@ -47,8 +47,7 @@ def reconcile(system: Manifest, desired: Desired, observed: Observed, now: datet
         return Plan(tuple(tightened(system, observed)), problems=(claimed,))
     plan = _converge(system, desired, observed)
     number = scaling(system, observed, now)
-    actions, events = (*plan.actions, *number.actions), (*plan.events, *number.events)
-    return plan._replace(actions=actions, events=events, concerns=number.concerns)
+    return plan._replace(actions=(*plan.actions, *number.actions), concerns=number.concerns)
 
 
 def _converge(system: Manifest, desired: Desired, observed: Observed) -> Plan:
@@ -57,14 +56,18 @@ def _converge(system: Manifest, desired: Desired, observed: Observed) -> Plan:
     mine = [(child, live, wrong) for child, live, wrong in found if live is None or not _foreign(live, system)]
     held = _held(mine)
     changed = [(child, live, wrong) for child, live, wrong in mine if (wrong or live is None)]
-    applies = [Apply(child, wrong) for child, _, wrong in changed if str(reference(child)) not in held]
+    applies = [
+        Apply(child, wrong, tuple(notices(child, live, wrong)))
+        for child, live, wrong in changed
+        if str(reference(child)) not in held
+    ]
     actions = [
         *_own(system, observed),
         *applies,
         *_pruned(system, {reference(child) for child, _, _ in found}, observed),
         *_touches(system, mine, observed),
     ]
-    return Plan(tuple(actions), tuple(notices(mine, applies)), tuple(held), problems)
+    return Plan(tuple(actions), held=tuple(held), problems=problems)
 
 
 def _found(child: Manifest, observed: Observed) -> Found:

@@ -21,7 +21,6 @@ class Decided(NamedTuple):
     """What to do about the number now."""
 
     actions: tuple[Scale, ...] = ()
-    events: tuple[Notice, ...] = ()
     concerns: tuple[Problem, ...] = ()
 
 
@@ -54,7 +53,7 @@ def _by_backlog(told: Manifest, observed: Observed, now: datetime) -> Decided:
     if wanted.replicas == current:
         return Decided()
     words = f"fillProcessors.replicas {current} -> {wanted.replicas}: {wanted.reason}"
-    return Decided((Scale(wanted.replicas),), (Notice("Autoscaled", words),))
+    return Decided((Scale(wanted.replicas, (Notice("Autoscaled", words),)),))
 
 
 def _twice(autoscaler: str) -> Problem:

@@ -20,6 +20,7 @@ from tests.operator.wanted import (
     risk_manager,
     served,
     system,
+    told,
 )
 from tradingmesh_operator.actions import Apply, Delete, Desired, MakeToken, Plan, SetFinalizer, Touch
 from tradingmesh_operator.objects import PAUSED, Reference, reference
@@ -106,7 +107,7 @@ def test_scaling_waits_for_nobody() -> None:
     children[RISK]["status"] = {}
     plan = decide(system({"fillProcessors": {"replicas": 4}}), Observed(children=children))
     assert _workloads(plan) == {PROCESSORS}
-    assert [(event.reason, event.message) for event in plan.events] == [("Scaled", "demo-fill-processor 2 -> 4")]
+    assert told(plan) == [("Scaled", "demo-fill-processor 2 -> 4")]
 
 
 def test_an_autoscaler_keeps_its_replicas() -> None:
@@ -135,10 +136,23 @@ def test_a_limit_changes_only_the_manifest() -> None:
     children = made(system({"riskLimits.maxDailyLoss": "5000"}))
     plan = decide(system({"riskLimits.maxDailyLoss": "3000", "trading": "Reducing"}), Observed(children=children))
     assert {reference(action.manifest).kind for action in plan.actions if isinstance(action, Apply)} == {"ConfigMap"}
-    told = [(event.reason, event.message) for event in plan.events]
-    assert told == [
+    assert told(plan) == [
         ("LimitChanged", "riskLimits.maxDailyLoss 5000 -> 3000"),
-        ("TradingChanged", "trading default -> Reducing"),
+        ("TradingChanged", "trading Active -> Reducing"),
+    ]
+
+
+def test_what_was_not_said_is_told_as_what_holds() -> None:
+    """The usual value, or that there is none: a limit that is unset refuses."""
+    before = {"riskLimits.duplicateWindow": "2s", "circuitBreaker.reset": "Manual", "riskLimits.maxOpenOrders": 5}
+    after = {"riskLimits.restrictedSymbols": ["KO", "BAC"], "riskLimits.perSymbol": {"IBM": {"maxOrderQuantity": 7}}}
+    plan = decide(system(after), Observed(children=made(system(before))))
+    assert [message for _, message in told(plan)] == [
+        "riskLimits.duplicateWindow 2s -> 1s",
+        "riskLimits.maxOpenOrders 5 -> unset",
+        "riskLimits.perSymbol.IBM.maxOrderQuantity unset -> 7",
+        "riskLimits.restrictedSymbols none -> KO, BAC",
+        "circuitBreaker.reset Manual -> Automatic",
     ]
 
 
@@ -209,8 +223,8 @@ def test_a_halt_needs_no_chart_that_renders(trading: str) -> None:
         assert after["spec"] == {**_mounted(Plan(), children)["spec"], "trading": trading}
         assert after["metadata"]["generation"] == 1
         assert isinstance(plan.actions[1], Touch)
-        told = risk_manager()._replace(seen_config=plan.actions[1].manifest_hash)
-        halted = Observed(children=carried_out(plan, children), pods=(told,))
+        touched = risk_manager()._replace(seen_config=plan.actions[1].manifest_hash)
+        halted = Observed(children=carried_out(plan, children), pods=(touched,))
         assert reconcile(of, wrong, halted, NOW, drain_timeout_s=1).actions == ()
 
 

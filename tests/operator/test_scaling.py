@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.operator.wanted import NOW, decide, made, system
-from tradingmesh_operator.actions import Plan, Scale
+from tests.operator.wanted import NOW, asked_for, decide, made, system
+from tradingmesh_operator.actions import Plan
 from tradingmesh_operator.autoscaling import Sample
 from tradingmesh_operator.conditions import conditions
 from tradingmesh_operator.observed import Observed
@@ -27,14 +27,14 @@ def _degraded(of: dict[str, Any], plan: Plan) -> tuple[str, str, str]:
 def test_where_keda_is_it_decides() -> None:
     """The operator writes no number, and nothing is to be told."""
     plan = _plan(_system(scaler="Keda"), has_keda=True)
-    assert (plan.actions, plan.events, plan.concerns) == ((), (), ())
+    assert (plan.actions, plan.concerns) == ((), ())
 
 
 def test_without_keda_the_operator_goes_on_and_says_what_to_install() -> None:
     """Fills must not wait because somebody has forgotten to install something."""
     of = _system(scaler="Keda")
     plan = _plan(of)
-    assert plan.actions == (Scale(5),)
+    assert asked_for(plan) == [5]
     status, reason, message = _degraded(of, plan)
     assert (status, reason) == ("True", "KedaMissing")
     assert "install KEDA" in message

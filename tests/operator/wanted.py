@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.charts.rendering import render
 from tests.operator.given import manifest
-from tradingmesh_operator.actions import Apply, Delete, Desired, Plan
+from tradingmesh_operator.actions import Apply, Delete, Desired, Plan, Scale
 from tradingmesh_operator.objects import FINALIZER, Manifest, Reference, reference
 from tradingmesh_operator.observed import Observed, Pod
 from tradingmesh_operator.reconcile import reconcile
@@ -43,6 +43,18 @@ def _desired(text: str) -> Desired:
 def decide(of: Manifest, observed: Observed, now: datetime = NOW) -> Plan:
     """The decision."""
     return reconcile(of, desired(of), observed, now, drain_timeout_s=TIMEOUT_S)
+
+
+def told(plan: Plan) -> list[tuple[str, str]]:
+    """Reason and message of what a plan tells once it is carried out."""
+    notices = (notice for action in plan.actions if isinstance(action, Apply | Scale) for notice in action.tells)
+    return [(notice.reason, notice.message) for notice in (*notices, *plan.events)]
+
+
+def asked_for(plan: Plan) -> list[int]:
+    """The numbers of fill processors that a plan asks for, and nothing else it does."""
+    assert all(isinstance(action, Scale) for action in plan.actions)
+    return [action.replicas for action in plan.actions if isinstance(action, Scale)]
 
 
 def carried_out(plan: Plan, children: Children | None = None) -> Children:
