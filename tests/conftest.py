@@ -10,12 +10,16 @@ from typing import Any
 import pyarrow as pa  # noqa: F401
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.cluster.api_server import ApiServer
 from tradingmesh.testing.postgres_server import PostgresServer, programs
 
 SEED_MAX = 1_000_000
 SEED_USUAL = 7
+# How long an example takes says nothing but of the machine. All else as it was: CI=true tries the same each time.
+settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
