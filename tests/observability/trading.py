@@ -1,8 +1,11 @@
 """A mesh that trades by itself: the processes of the tests of chaos, and a strategy that changes its mind often."""
 
+from collections.abc import Callable
+
 import yaml
 
 from tests.chaos.conftest import Mesh
+from tests.observability.program import WAIT_S
 from tradingmesh.contract import Component
 
 SYSTEM = "chaos"
@@ -26,6 +29,10 @@ class TradingMesh(Mesh):
         self.start(*(component for component in Component if component is not Component.ALPACA_SIMULATOR))
         self.play()
         self.wait(lambda: self.booked() > 0)
+
+    def wait(self, condition: Callable[[], object], deadline_s: float = WAIT_S) -> None:
+        """As there, with more time: all ten processes begin at once."""
+        super().wait(condition, deadline_s)
 
     def admin_ports(self) -> list[int]:
         """Where each process shows its metrics."""
