@@ -67,7 +67,8 @@ def test_only_news_is_kept() -> None:
 def test_what_a_lost_stream_did_not_tell_is_asked_for(story: list[tuple[int, str]]) -> None:
     """Whatever is told and missed, in whatever order of streams lost and back: the oldest missed fill is in the answer.
 
-    Fills are missed only while the stream is lost or before the broker was asked since, as one stream tells in order.
+    Fills are missed only while the stream is lost or before the broker was asked since, as one stream tells in order;
+    that they are is not known before.
     """
     fills, now_ns, agreed_ns, agrees = HeardFills(0, doubt=False), 0, 0, True
     missed: list[int] = []
@@ -83,4 +84,4 @@ def test_what_a_lost_stream_did_not_tell_is_asked_for(story: list[tuple[int, str
             assert all(one >= fills.since_ns(agreed_ns, [0]) for one in missed)
             missed, agrees, agreed_ns = [], True, now_ns
             fills.answered(doubt=False)
-        fills.look(agrees=agrees, doubt=bool(missed))
+        fills.look(agrees=agrees, doubt=False)
