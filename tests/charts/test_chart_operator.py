@@ -70,6 +70,11 @@ def install(server: ApiServer, release: str, *options: str, namespace: str = NAM
     return helm("upgrade", "--install", release, completed() / OPERATOR, *where, kubeconfig=server.kubeconfig)
 
 
+def of_one(namespace: str) -> tuple[str, ...]:
+    """Options for an operator of one namespace that needs nothing of the whole cluster."""
+    return ("--set", f"watchNamespaces={{{namespace}}}", "--set", "installCRD=false,aggregateRoles=false")
+
+
 def may(server: ApiServer, account: str, asked: list[tuple[str, str]], namespace: str) -> dict[tuple[str, str], bool]:
     """Whether the server lets an account do each of (verb, group/resource) in a namespace, asked at once."""
     reviews = []
@@ -127,7 +132,7 @@ def test_the_lease_goes_with_the_release_that_brought_it(cluster: ApiServer) -> 
     told = cluster.kubectl("--namespace", NAMESPACE, "get", "lease/tradingmesh-operator", "-o", owner)
     assert told.stdout == "op"
     cluster.kubectl("create", "namespace", "third")
-    install(cluster, "third", "--set", "installCRD=false", namespace="third")
+    install(cluster, "third", *of_one("third"), namespace="third")
     helm("uninstall", "third", "--namespace", "third", kubeconfig=cluster.kubeconfig)
     assert cluster.kubectl("--namespace", "third", "get", "leases", "-o", "name").stdout == ""
 
@@ -156,14 +161,28 @@ def wait_for_role(server: ApiServer) -> None:
 
 def test_an_operator_of_one_namespace_has_no_rights_in_others(cluster: ApiServer) -> None:
     """`watchNamespaces`: roles there, and of the whole cluster nothing."""
-    options = ("--set", "watchNamespaces={other}", "--set", "installCRD=false", "--set", "aggregateRoles=false")
     cluster.kubectl("create", "namespace", "fifth")
-    install(cluster, "narrow", *options, namespace="fifth")
+    install(cluster, "narrow", *of_one("other"), namespace="fifth")
     account = "system:serviceaccount:fifth:narrow-tradingmesh-operator"
     needs = NEEDS | {plural_of(kind): CHILD_VERBS for kind in CHILD_KINDS}
     assert granted(cluster, account, list(needs), "other") == needs
     assert not any(granted(cluster, account, list(needs), NAMESPACE).values())
     assert not any(granted(cluster, account, ["apiextensions.k8s.io/customresourcedefinitions"], "").values())
+    helm("uninstall", "narrow", "--namespace", "fifth", kubeconfig=cluster.kubeconfig)
+
+
+def test_a_system_has_one_operator(cluster: ApiServer) -> None:
+    """Two with a Lease each would each roll it to its own version, for ever: helm says who is there already."""
+    cluster.kubectl("create", "namespace", "sixth")
+    told = r"watchNamespaces: release op in namespace trading runs the TradingSystems of every namespace already"
+    for options in ((), ("--set", "watchNamespaces={sixth}")):
+        with pytest.raises(HelmError, match=told):
+            install(cluster, "sixth", "--set", "installCRD=false", *options, namespace="sixth")
+    install(cluster, "sixth", *of_one("sixth"), namespace="sixth")
+    with pytest.raises(HelmError, match="release sixth in namespace sixth runs the TradingSystems of namespace sixth"):
+        install(cluster, "op")
+    helm("uninstall", "sixth", "--namespace", "sixth", kubeconfig=cluster.kubeconfig)
+    install(cluster, "op")
 
 
 def test_keda_is_asked_for() -> None:
@@ -190,8 +209,8 @@ def test_the_resource_stays_when_the_chart_goes(cluster: ApiServer) -> None:
     cluster.kubectl("label", definition, "told=old")
     cluster.kubectl("create", "namespace", "fourth")
     with pytest.raises(HelmError, match=r"CustomResourceDefinition .* exists and cannot be imported"):
-        install(cluster, "second", namespace="fourth")
-    install(cluster, "second", "--set", "installCRD=false", namespace="fourth")
+        install(cluster, "second", *of_one("fourth"), "--set", "installCRD=true", namespace="fourth")
+    install(cluster, "second", *of_one("fourth"), namespace="fourth")
     for release, namespace in (("second", "fourth"), ("op", NAMESPACE)):
         told = helm("uninstall", release, "--namespace", namespace, kubeconfig=cluster.kubeconfig)
         assert ("tradingsystems.tradingmesh.io" in told) == (release == "op")
