@@ -107,7 +107,8 @@ class Writer:
             for outcome in outcomes:
                 if isinstance(outcome, ApiError):
                     self._metrics.errors.labels(outcome.reason).inc()
-                    if outcome.status != _CONFLICT:  # somebody was quicker, and that wakes us to look again
+                    # Somebody was quicker, with a change or a deletion, and that wakes us to look again.
+                    if outcome.status != _CONFLICT and not outcome.gone:
                         problems.append((outcome.reason, str(outcome)))
                 elif isinstance(outcome, BaseException):
                     raise outcome

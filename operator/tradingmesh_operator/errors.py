@@ -42,6 +42,11 @@ class ApiError(OperatorError):
         """The server's own word for it, such as `Conflict`."""
 
     @property
+    def gone(self) -> bool:
+        """Whether the object is not there; of a kind that is not there the server has no word for it."""
+        return self.status == 404 and self.code == "NotFound"
+
+    @property
     def reason(self) -> str:  # type: ignore[override]
         """What is behind it, as far as it can be told: each of these asks something else of a person."""
         text = str(self)
@@ -52,7 +57,7 @@ class ApiError(OperatorError):
         if self.status == 403:
             return "NotAllowed"
         if self.status == 404:
-            return "ApiMissing"
+            return "Gone" if self.gone else "ApiMissing"
         if self.status == 422:
             return "FieldRefused"
         return "ApplyFailed"

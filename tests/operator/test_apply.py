@@ -52,3 +52,12 @@ async def test_a_limit_that_was_refused_is_not_told_as_changed() -> None:
     for status in (403, 409):
         outcome = await _writer(FakeApi(ApiError(status, "", "no"))).carry_out(system(), plan)
         assert _reasons(outcome) == []
+
+
+async def test_what_has_just_gone_is_no_problem() -> None:
+    """A system deleted before it was held, for one; that a kind is not there is another matter."""
+    plan = Plan((Scale(4),))
+    gone = ApiError(404, "NotFound", 'tradingsystems.tradingmesh.io "demo" not found')
+    assert (await _writer(FakeApi(gone)).carry_out(system(), plan)).problems == ()
+    missing = ApiError(404, "", "404 page not found")
+    assert (await _writer(FakeApi(missing)).carry_out(system(), plan)).problems == (("ApiMissing", str(missing)),)
