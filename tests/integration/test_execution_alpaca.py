@@ -47,7 +47,7 @@ def alpaca() -> Iterator[AlpacaServer]:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alpaca_trading, "READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(alpaca_trading, "READ_TIMEOUT_S", 1.0)
 
 
 def ready(client: str = "c-1", *, valid_s: float = 10.0) -> ReadyOrder:

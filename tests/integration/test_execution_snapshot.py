@@ -26,7 +26,7 @@ SINCE_NS = 1_700_000_000_000_000_000
 
 @pytest.fixture
 def alpaca(monkeypatch: pytest.MonkeyPatch) -> Iterator[AlpacaServer]:
-    monkeypatch.setattr(alpaca_trading, "READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(alpaca_trading, "READ_TIMEOUT_S", 1.0)
     server = AlpacaServer()
     yield server
     server.shutdown()
