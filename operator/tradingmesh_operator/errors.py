@@ -44,7 +44,7 @@ class ApiError(OperatorError):
     @property
     def gone(self) -> bool:
         """Whether the object is not there; of a kind that is not there the server has no word for it."""
-        return self.status == 404 and self.code == "NotFound"
+        return self.status == 404 and self.code == "NotFound" and str(self).endswith(" not found")
 
     @property
     def reason(self) -> str:  # type: ignore[override]

@@ -59,5 +59,7 @@ async def test_what_has_just_gone_is_no_problem() -> None:
     plan = Plan((Scale(4),))
     gone = ApiError(404, "NotFound", 'tradingsystems.tradingmesh.io "demo" not found')
     assert (await _writer(FakeApi(gone)).carry_out(system(), plan)).problems == ()
-    missing = ApiError(404, "", "404 page not found")
-    assert (await _writer(FakeApi(missing)).carry_out(system(), plan)).problems == (("ApiMissing", str(missing)),)
+    missing = (("", "404 page not found"), ("NotFound", "the server could not find the requested resource"))
+    for code, message in missing:
+        outcome = await _writer(FakeApi(ApiError(404, code, message))).carry_out(system(), plan)
+        assert outcome.problems == (("ApiMissing", message),)

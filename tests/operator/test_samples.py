@@ -16,7 +16,7 @@ SAMPLES = sorted([*ROOT.glob("samples/*.yaml"), ROOT / "demo.yaml", ROOT / "pape
 def test_there_is_one_of_each_kind() -> None:
     """What the README names."""
     kinds = {path.stem for path in SAMPLES if path.parent.name == "samples"}
-    assert kinds == {"simulated", "paper", "live", "autoscaled", "postgresql"}
+    assert kinds == {"simulated", "paper", "live", "autoscaled", "keda", "postgresql"}
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.relative_to(ROOT).as_posix())
