@@ -370,3 +370,14 @@ def test_a_malformed_signal_is_refused(changed: dict[str, Any], said: str) -> No
     assert found is Check.REQUEST
     assert said in reason
     assert not len(desk.core.state.reservations)
+
+
+def test_a_position_that_has_come_back_since_counts_at_the_order() -> None:
+    """A signal was approved on a ledger that lacked reports; they came before its order did. What reduces goes."""
+    desk = _desk(max_order_quantity=100, max_position_quantity=100)
+    signals = [desk.signal("more", BUY, "3"), desk.signal("less", SELL, "3")]
+    assert all(isinstance(desk.ask(signal), Approved) for signal in signals)
+    desk.buy("IBM", "98", "100")
+    said = "position-quantity: IBM would be 101 with working orders, limit is 100"
+    assert _refused(desk.confirm(signals[0])) == (Check.POSITION_QUANTITY, said)
+    assert isinstance(desk.confirm(signals[1]), Approved)

@@ -306,8 +306,17 @@ TESTS: dict[Check, Test] = {
 }
 _STANDING = frozenset({Check.TRADING_STATE, Check.CIRCUIT_BREAKER, Check.RESTRICTED_SYMBOL, Check.LEDGER})
 _LATE = frozenset(
-    {Check.JOURNAL, Check.FENCED, Check.QUOTE_AGE, Check.PRICE_COLLAR, Check.DAILY_LOSS, Check.RESERVATION}
+    {
+        Check.JOURNAL,
+        Check.FENCED,
+        Check.QUOTE_AGE,
+        Check.PRICE_COLLAR,
+        Check.POSITION_QUANTITY,
+        Check.DAILY_LOSS,
+        Check.RESERVATION,
+    }
 )
+"""What may be otherwise by the time of the order: the position, where reports came that had been lost before."""
 SIGNAL_PLAN = Plan.of(TESTS, frozenset(TESTS) - {Check.JOURNAL, Check.FENCED, Check.RESERVATION})
 REPEAT_PLAN = Plan.of(TESTS, _STANDING)
 """For a signal that asks again because it missed its answer: it has its reservation already."""
