@@ -119,7 +119,7 @@ def test_reports_that_follow_each_other_travel_together(engine: Engine) -> None:
     engine.put(*(fill(number, symbol) for number in range(1, 4) for symbol in ("IBM", "BAC")))
     engine.put(*(fill(number) for number in range(4, BATCH_MAX + 3)))
     engine.push()
-    batches = processor.taken(1_000)
+    batches = processor.taken(10_000)
     engine.until(lambda: batches.extend(processor.taken()) or len(batches) == 3, engine.context.loop)  # type: ignore[func-returns-value]
     assert numbers(batches) == [
         ("IBM", list(range(1, BATCH_MAX + 1))),
@@ -177,7 +177,7 @@ def test_nothing_is_made_ready_for_nobody(engine: Engine, monkeypatch: pytest.Mo
     assert (len(made), engine.figure("reports_pushed"), engine.delivery.backlog) == (0, 0, 1)
     (processor,) = engine.processors(1)
     engine.push()
-    assert numbers(processor.taken(1_000)) == [("IBM", [1])]
+    assert numbers(processor.taken(10_000)) == [("IBM", [1])]
 
 
 def test_the_window_bounds_what_is_outstanding(engine: Engine) -> None:
@@ -190,7 +190,7 @@ def test_the_window_bounds_what_is_outstanding(engine: Engine) -> None:
     assert not processor.taken(20)
     engine.ack(processor, engine.place(2), engine.place(1))
     engine.push()
-    assert numbers(processor.taken(1_000)) == [("IBM", [WINDOW + 1, WINDOW + 2])]
+    assert numbers(processor.taken(10_000)) == [("IBM", [WINDOW + 1, WINDOW + 2])]
 
 
 def test_a_processor_that_goes_is_not_counted(engine: Engine) -> None:
@@ -242,14 +242,14 @@ def test_acknowledged_reports_are_sent_again_when_they_are_wanted(engine: Engine
     (processor,) = engine.processors(1)
     engine.put(*(fill(number) for number in range(1, 6)))
     engine.push()
-    processor.taken(1_000)
+    processor.taken(10_000)
     engine.ack(processor, *(engine.place(number) for number in range(1, 5)))
     engine.want(processor, Place(1, "IBM", 1), 4)
     engine.want(processor, engine.place(1, "KO"), 4)
     engine.want(processor, engine.place(2), 9)
     engine.until(lambda: engine.figure("reports_wanted") == 3, engine.context.loop)
     engine.push()
-    assert numbers(processor.taken(1_000)) == [("IBM", [2, 3, 4])]
+    assert numbers(processor.taken(10_000)) == [("IBM", [2, 3, 4])]
     engine.ack(processor, *(engine.place(number) for number in (2, 3, 4, 5)))
     assert engine.delivery.backlog == 0
 
@@ -328,11 +328,11 @@ def test_the_last_report_of_a_quiet_symbol_is_shown_again(
     (processor,) = engine.processors(1)
     engine.put(fill(1), fill(2), fill(1, "BAC"))
     engine.push()
-    processor.taken(1_000)
+    processor.taken(10_000)
     engine.ack(processor, engine.place(1), engine.place(2))
     engine.until(lambda: engine.delivery.backlog == 2, engine.context.loop)
     engine.push()
-    assert ("IBM", [2]) in numbers(processor.taken(1_000))
+    assert ("IBM", [2]) in numbers(processor.taken(10_000))
 
 
 def test_malformed_acks_are_dropped_and_counted(engine: Engine) -> None:
