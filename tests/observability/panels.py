@@ -9,8 +9,8 @@ _NO_FIGURES = {"NaN", "+Inf", "-Inf"}
 
 
 def asked(expr: str, system: str, window: str) -> str:
-    """The query for a system, with the window that Grafana would take: a few scrapes."""
-    return expr.replace("$system", system).replace("$__rate_interval", window)
+    """The query for a system of any namespace, with the window that Grafana would take: a few scrapes."""
+    return expr.replace("$system", system).replace("$namespace", ".*").replace("$__rate_interval", window)
 
 
 def unanswered(prometheus: Prometheus, system: str, window: str = "3s") -> list[Asked]:

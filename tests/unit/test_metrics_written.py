@@ -98,6 +98,16 @@ def _unit(expr: str) -> str:
     return next((unit for suffix, unit in suffixes.items() if re.search(rf"{suffix}(_bucket)?\b", expr)), "short")
 
 
+def test_what_a_query_leaves_open_is_filled_in() -> None:
+    """Each names its system and namespace, and Grafana is told where to find what there is."""
+    offered = {variable["name"] for variable in dashboard()["templating"]["list"]}
+    for panel in PANELS:
+        for query in panel.queries:
+            selectors = re.findall(r"tradingmesh_\w+(\{[^}]*\})?", query.expr)
+            assert all('system="$system", namespace=~"$namespace"' in selector for selector in selectors)
+            assert set(re.findall(r"\$(\w+)", query.expr)) <= offered | {"__rate_interval"}
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
 def test_an_alert_says_what_to_do(rule: dict[str, dict[str, str]]) -> None:
     """How bad, what is wrong and where, and what to look at; no word of it is of another time or place."""

@@ -1,7 +1,7 @@
 """The dashboard of a TradingSystem for Grafana: what a person who trades looks at first comes first. Pure.
 
 `manifests/dashboards/tradingmesh.json` is written from it by `make docs`. Grafana fills in `$system`, the name of a
-TradingSystem, and `$__rate_interval`, a few scrapes.
+TradingSystem, `$namespace`, one or all of those that have such a system, and `$__rate_interval`, a few scrapes.
 """
 
 import json
@@ -34,7 +34,8 @@ class Panel(NamedTuple):
 
 
 def _of(name: str, more: str = "") -> str:
-    return f'tradingmesh_{name}{{system="$system"{", " + more if more else ""}}}'
+    """A metric of the system. Where the scrape adds no namespace, that of every series is empty, and `.*` finds it."""
+    return f'tradingmesh_{name}{{system="$system", namespace=~"$namespace"{", " + more if more else ""}}}'
 
 
 def _rate(name: str, by: str, more: str = "") -> str:
@@ -188,7 +189,7 @@ def dashboard() -> dict[str, Any]:
         "refresh": "10s",
         "time": {"from": "now-30m", "to": "now"},
         "timezone": "browser",
-        "templating": {"list": [_datasource(), _system()]},
+        "templating": {"list": [_datasource(), _system(), _namespace()]},
         "panels": _laid_out(),
     }
 
@@ -203,14 +204,23 @@ def _datasource() -> dict[str, Any]:
 
 
 def _system() -> dict[str, Any]:
-    asked = "label_values(tradingmesh_component_info, system)"
+    return _asked_for("system", "TradingSystem", "label_values(tradingmesh_component_info, system)")
+
+
+def _namespace() -> dict[str, Any]:
+    asked = 'label_values(tradingmesh_component_info{system="$system"}, namespace)'
+    every = {"text": "All", "value": "$__all"}
+    return {**_asked_for("namespace", "Namespace", asked), "includeAll": True, "allValue": ".*", "current": every}
+
+
+def _asked_for(name: str, label: str, query: str) -> dict[str, Any]:
     return {
-        "name": "system",
-        "label": "TradingSystem",
+        "name": name,
+        "label": label,
         "type": "query",
         "datasource": _SOURCE,
-        "query": {"query": asked, "refId": "system"},
-        "definition": asked,
+        "query": {"query": query, "refId": name},
+        "definition": query,
         "refresh": 2,
         "sort": 1,
     }
