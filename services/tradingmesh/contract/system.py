@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from tradingmesh.contract.broker import BrokerSpec, Mode, UrlSecretRef
 from tradingmesh.contract.endpoints import EndpointsSpec
-from tradingmesh.contract.fields import WHOLE_MAX, DurationMs, Exact, Flag, Spec, Symbols, Text, Whole
+from tradingmesh.contract.fields import WHOLE_MAX, DurationMs, Exact, Flag, Spec, Symbols, Whole
 from tradingmesh.contract.names import Component
 from tradingmesh.contract.placement import ComponentSpec
 from tradingmesh.contract.risk import FLATTEN, CircuitBreakerSpec, RiskLimits, TradingState
@@ -99,8 +99,11 @@ class PersistenceSpec(Spec):
 class ObservabilitySpec(Spec):
     """Tracing and dashboards."""
 
-    otlp_endpoint: Text = ""
-    """Where traces are sent by OTLP over HTTP; empty, nowhere."""
+    otlp_endpoint: Annotated[
+        str,
+        Field(pattern=r"^(https?://[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*(:[0-9]{1,5})?(/[^\s@]*)?)?$", max_length=512),
+    ] = ""
+    """Where traces are sent by OTLP over HTTP, such as http://jaeger:4318; empty, nowhere."""
     trace_sample_ratio: Annotated[Exact, Field(ge=0, le=1)] = Decimal("0.01")
     """Which part of the ticks is traced on its way."""
     service_monitor: Flag = False
