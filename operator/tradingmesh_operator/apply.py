@@ -5,7 +5,7 @@ import secrets
 from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
@@ -46,6 +46,9 @@ TOKEN_BYTES = 30
 _REMEMBERED_MAX = 10_000
 """So many of our own writes are known again when the watch tells of them; of older ones we hear as of anybody's."""
 _CONFLICT = 409
+_PUT_RIGHT = "PutRight"
+TOLD_AGAIN = timedelta(minutes=1)
+"""So often at most the same is told of a child put right: with somebody who edits it back each time, it never ends."""
 _EVENT_MESSAGE_MAX = 1_000
 
 Accepted = dict[Reference, tuple[Difference, ...]]
@@ -82,6 +85,7 @@ class Writer:
         self._may_write = may_write
         self._accepted: dict[Key, Accepted] = {}
         self._versions: OrderedDict[str, None] = OrderedDict()
+        self._told: OrderedDict[tuple[str, Notice], datetime] = OrderedDict()
 
     def accepted(self, key: Key) -> Accepted:
         """Where the server spells values of a system's children in another way than they were applied."""
@@ -130,6 +134,8 @@ class Writer:
         """Makes Kubernetes Events. One that cannot be made keeps nothing from being done; it is returned."""
         refused = set()
         for notice in dict.fromkeys(notices):
+            if self._was_told(system["metadata"]["uid"], notice, now):
+                continue
             self._count("event", EVENTS)
             try:
                 await self._api.create(EVENTS, _event(system, notice, now))
@@ -137,6 +143,18 @@ class Writer:
                 self._metrics.errors.labels(f"Event{error.reason}").inc()
                 refused.add(notice)
         return refused
+
+    def _was_told(self, uid: str, notice: Notice, now: datetime) -> bool:
+        if notice.reason != _PUT_RIGHT:
+            return False
+        at = (uid, notice)
+        if at in self._told and now - self._told[at] < TOLD_AGAIN:
+            return True
+        self._told[at] = now
+        self._told.move_to_end(at)
+        if len(self._told) > _REMEMBERED_MAX:
+            self._told.popitem(last=False)
+        return False
 
     async def _act(self, system: Manifest, action: Action) -> _Done:
         namespace, name = system["metadata"]["namespace"], system["metadata"]["name"]
@@ -177,7 +195,7 @@ class Writer:
         except ApiError as error:
             if error.status != _CONFLICT:
                 raise
-            right = (Notice("PutRight", f"{name}: {error}"[:_EVENT_MESSAGE_MAX], warning=True),)
+            right = (Notice(_PUT_RIGHT, f"{name}: {error}"[:_EVENT_MESSAGE_MAX], warning=True),)
             live = await self._api.apply(kind, manifest, force=True)
         self._remember(live)
         spelled = tuple(differences(manifest, live))
@@ -220,7 +238,7 @@ def _put_right(action: Apply) -> tuple[Notice, ...]:
     paths = [path for path, _ in action.because if path != "spec.replicas"]
     if not paths or respecified(action.because):
         return ()
-    return (Notice("PutRight", f"{reference(action.manifest)} was changed at {', '.join(paths[:3])}", warning=True),)
+    return (Notice(_PUT_RIGHT, f"{reference(action.manifest)} was changed at {', '.join(paths[:3])}", warning=True),)
 
 
 def _step(action: Action) -> int:

@@ -1,8 +1,9 @@
 """What is told of a plan is what became of it."""
 
+from datetime import timedelta
 from typing import Any, cast
 
-from tests.operator.wanted import decide, made, system
+from tests.operator.wanted import NOW, decide, made, system
 from tradingmesh_operator.actions import Apply, Notice, Plan, Scale
 from tradingmesh_operator.api import Api
 from tradingmesh_operator.apply import Outcome, Writer
@@ -63,3 +64,15 @@ async def test_what_has_just_gone_is_no_problem() -> None:
     for code, message in missing:
         outcome = await _writer(FakeApi(ApiError(404, code, message))).carry_out(system(), plan)
         assert outcome.problems == (("ApiMissing", message),)
+
+
+async def test_the_same_repair_is_told_once_a_minute() -> None:
+    """With another controller that wants it otherwise there is one each second, and each Event is kept for an hour."""
+    api = FakeApi()
+    writer, repair = _writer(api), Notice("PutRight", "Service/x was changed at spec", warning=True)
+    for after_s in (0, 1, 59, 60, 61):
+        await writer.tell(system(), [repair], NOW + timedelta(seconds=after_s))
+    assert len(api.events) == 2
+    await writer.tell(system(), [repair._replace(message="another"), Notice("Ready", "a"), Notice("Ready", "a")], NOW)
+    await writer.tell(system(uid="u-2"), [repair, Notice("Ready", "a")], NOW)
+    assert len(api.events) == 6
