@@ -30,7 +30,7 @@ def assert_each_booked_once(system: Trading) -> int:
     system.patch({"trading": "Halted"})
     system.wait_for("TradingHalted", 60)
     system.settle()
-    made = [fill["execution_id"] for fill in system.broker()["fills"]]
+    made = [fill["execution_id"] for fill in system.executions()]
     reader = _reader(system.kube.json("--namespace", system.namespace, "get", f"pod/{system.name}-risk-manager-0"))
     system.kubectl("delete", f"tsys/{system.name}", "--timeout=120s")
     until(lambda: not system.pods("risk-manager"), "the risk manager to be gone", 90)

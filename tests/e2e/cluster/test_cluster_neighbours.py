@@ -28,7 +28,7 @@ def test_each_trades_its_own_symbols_on_its_own_account(neighbours: list[Trading
     """Ticks, orders and fills stay in the namespace, though Services have the same names in both."""
     for trading, symbols in zip(neighbours, SYMBOLS, strict=True):
         until(lambda trading=trading: trading.fills() >= 3, "three fills", 240)  # type: ignore[misc]
-        assert {fill["symbol"] for fill in trading.broker()["fills"]} <= set(symbols)
+        assert {fill["symbol"] for fill in trading.executions()} <= set(symbols)
         trading.settle()
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,7 +111,7 @@ class Trading:
 
     def without_limits(self) -> None:
         """Lets the manifest bear `load`: cash for any order, and limits that it does not meet."""
-        self.spec["broker"]["simulator"] |= {"cash": ENOUGH, "ticksPerSecond": 100}
+        self.spec["broker"]["simulator"] |= {"cash": ENOUGH, "ticksPerSecond": 60}
         large = ("maxOrderQuantity", "maxOrderNotional", "maxPositionQuantity", "maxPositionNotional")
         told = dict.fromkeys((*large, "maxGrossNotional", "maxDailyLoss"), ENOUGH)
         whole = {name: int(value) for name, value in told.items() if name.endswith("Quantity")}
@@ -144,12 +145,18 @@ class Trading:
         return found
 
     def broker(self) -> dict[str, Any]:
-        """The broker's own account: the truth."""
-        return until(self._broker, "an answer of the broker")
+        """The broker's own account in figures: the truth."""
+        told: dict[str, Any] = until(partial(self._broker, ADMIN_PORT, "/configz"), "an answer of the broker")["status"]
+        return told
 
-    def _broker(self) -> dict[str, Any]:
+    def executions(self) -> list[dict[str, str]]:
+        """Every fill of that account. They may be many: what is asked often is how many."""
+        told: list[dict[str, str]] = until(partial(self._broker, BROKER_PORT, "/simulator/state"), "its fills")["fills"]
+        return told
+
+    def _broker(self, port: int, path: str) -> dict[str, Any]:
         for pod in self.pods("alpaca-simulator", self.broker_name):
-            found: dict[str, Any] | None = self.kube.fetch(self.namespace, pod, BROKER_PORT, "/simulator/state")
+            found: dict[str, Any] | None = self.kube.fetch(self.namespace, pod, port, path)
             if found is not None:
                 return found
         return {}
@@ -158,7 +165,7 @@ class Trading:
         """The truth in three figures."""
         account = self.broker()
         held = {symbol: Decimal(quantity) for symbol, quantity in account["positions"].items()}
-        return Books(Decimal(account["cash"]), held, len(account["fills"]))
+        return Books(Decimal(account["cash"]), held, account["fills"])
 
     def ledger_books(self) -> Books | None:
         """What the risk manager has booked; None where it does not answer."""
