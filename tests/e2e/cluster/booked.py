@@ -18,7 +18,8 @@ for line in sys.stdin:
     if record["type"] == "report-booked" and record["booked"]["report"]["body"]["type"] == "fill":
         print(record["booked"]["report"]["body"]["fill_id"])
 """
-_SHOW = 'set -o pipefail; tradingmesh journal show --data-dir /var/lib/tradingmesh | python -c "$0"'
+_SHOW = 'set -o pipefail; tradingmesh journal show --data-dir "/var/lib/tradingmesh/$1" | python -c "$0"'
+"""The folder of a pod's own has its name."""
 
 
 def assert_each_booked_once(system: Trading) -> int:
@@ -45,7 +46,7 @@ def assert_each_booked_once(system: Trading) -> int:
 def _read(system: Trading, reader: dict[str, Any]) -> Counter[str]:
     system.kubectl("apply", "-f", "-", stdin=reader)
     system.kubectl("wait", "--for=condition=Ready", f"pod/{_READER}", "--timeout=90s")
-    printed = system.kubectl("exec", _READER, "--", "bash", "-c", _SHOW, _IDS)
+    printed = system.kubectl("exec", _READER, "--", "bash", "-c", _SHOW, _IDS, f"{system.name}-risk-manager-0")
     system.kubectl("delete", f"pod/{_READER}", "--wait=false", "--grace-period=1")
     return Counter(printed.splitlines())
 
