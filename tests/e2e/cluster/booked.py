@@ -7,7 +7,6 @@ manager lets nobody else open its journal; the volume stays, and `tradingmesh jo
 from collections import Counter
 from typing import Any
 
-from tests.cluster.waiting import until
 from tests.e2e.cluster.trading import Trading
 
 _READER = "journal-reader"
@@ -34,7 +33,7 @@ def assert_each_booked_once(system: Trading) -> int:
     made = [fill["execution_id"] for fill in system.executions()]
     reader = _reader(system.kube.json("--namespace", system.namespace, "get", f"pod/{system.name}-risk-manager-0"))
     system.kubectl("delete", f"tsys/{system.name}", "--timeout=120s")
-    until(lambda: not system.pods("risk-manager"), "the risk manager to be gone", 90)
+    system.kubectl("wait", "--for=delete", f"pod/{system.name}-risk-manager-0", "--timeout=90s")
     booked = _read(system, reader)
     assert len(made) == len(set(made))
     twice = [one for one, times in booked.items() if times > 1]
