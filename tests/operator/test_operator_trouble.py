@@ -151,6 +151,20 @@ def test_one_account_is_traded_by_one_system(place: Place) -> None:
     place.until_reconciled("younger")
 
 
+def test_an_operator_that_starts_anew_leaves_an_account_where_it_is(place: Place, operator: OperatorProcess) -> None:
+    """The one that waits comes first by its name: it is looked at first, and still gets nothing."""
+    place.kubectl("create", "secret", "generic", "keys", KEYS[0].format(place.namespace), KEYS[1])
+    place.apply(PAPER)
+    place.until_reconciled()
+    place.apply(PAPER, name="another")
+    _until_refused(place, "AccountClaimed", "another")
+    operator.end()
+    operator.start()
+    until(lambda: operator.metric("reconciles_total") >= 2, "a look at both", 60)
+    assert place.condition("Reconciled", "another")[1] == "AccountClaimed"
+    assert not place.get("deployment", "another-signal-generator")
+
+
 def test_names_of_a_helm_release_are_left_to_it(place: Place) -> None:
     """Who installed the chart by hand keeps it."""
     labels = {"app.kubernetes.io/instance": "demo", "app.kubernetes.io/part-of": "tradingmesh"}
