@@ -36,4 +36,4 @@ def test_an_endpoint_that_does_not_answer_is_not_waited_for() -> None:
         tracer = traced(f"http://127.0.0.1:{deaf.getsockname()[1]}/")
         began_s = time.monotonic()
         tracer.close()
-        assert time.monotonic() - began_s < CLOSE_WITHIN_S + 2.0
+        assert time.monotonic() - began_s < CLOSE_WITHIN_S + 4.0
