@@ -145,7 +145,8 @@ class Figures:
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Figures:
     """Keeps what this test measures."""
-    return Figures(request.node.name.removeprefix("test_"))
+    file = request.path.stem.removeprefix("test_cluster_")
+    return Figures(f"{file}: {request.node.name.removeprefix('test_')}")
 
 
 @contextmanager
