@@ -183,7 +183,7 @@ def test_killed_again_and_again(mesh: Mesh) -> None:
         mesh.play(mesh.random.uniform(0, 0.03))
         if number in kill_at:
             engine.send_signal(signal.SIGKILL)
-            engine.wait(5)
+            engine.wait(30)
             engine = mesh.start(Component.EXECUTION_ENGINE, mesh.admin)
             mesh.wait(lambda: mesh.ready(mesh.admin))
     mesh.wait(lambda: mesh.status()["backlog"] == 0 and not mesh.status()["orders_open"])
@@ -206,7 +206,7 @@ def test_killed_again_and_again(mesh: Mesh) -> None:
     assert len(ends) == len(closed)
     assert {order["client_order_id"]: Decimal(order["filled_qty"]) for order in orders}.items() <= ends.items()
     engine.send_signal(signal.SIGTERM)
-    assert engine.wait(10) == 0
+    assert engine.wait(30) == 0
     assert simulator.poll() is None
 
 
@@ -230,7 +230,7 @@ def test_wrong_keys_are_said_once(mesh: Mesh) -> None:
     assert len(lines) <= 2  # one of the stream, one of REST
     assert requests.get(f"http://127.0.0.1:{mesh.admin}/healthz", timeout=2).ok
     engine.send_signal(signal.SIGTERM)
-    assert engine.wait(10) == 0
+    assert engine.wait(30) == 0
 
 
 def test_broker_that_comes_late(mesh: Mesh) -> None:

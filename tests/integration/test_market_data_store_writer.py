@@ -35,7 +35,7 @@ def spool(root: Path, epoch: int, *trades: Trade) -> None:
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def wait_for(look: Callable[[], str | None]) -> str:
@@ -51,7 +51,7 @@ def test_what_was_spooled_is_written(tmp_path: Path, process: WriteProcess) -> N
     """After `finish` the spool is empty and its ticks are Parquet."""
     spool(tmp_path, 1, Trade("IBM", 1, 2, 3))
     process.start()
-    assert process.finish(20) is None
+    assert process.finish(60) is None
     assert spooled(tmp_path / SPOOL) == []
     assert list(open_tape(str(tmp_path), [])) == [Trade("IBM", 1, 2, 3)]
 
@@ -64,7 +64,7 @@ def test_a_start_while_one_runs_is_followed_by_another(tmp_path: Path, process: 
     spool(tmp_path, 2, Trade("IBM", 4, 5, 6))
     process.start()
     assert process._process is first
-    assert process.finish(20) is None
+    assert process.finish(60) is None
     assert process._process is not first
     assert len(list(open_tape(str(tmp_path), []))) == 2
 
@@ -84,7 +84,7 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
     spool(tmp_path, 1, Trade("IBM", 1, 2, 3))
     (tmp_path / "trade").write_text("in the way")
     done = subprocess.run(
-        [sys.executable, "-m", MODULE, tmp_path], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-m", MODULE, tmp_path], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
@@ -97,7 +97,7 @@ def test_two_writers_at_once_write_everything_once(tmp_path: Path) -> None:
     for epoch, trade in enumerate(trades, 1):
         spool(tmp_path, epoch, trade)
     both = [subprocess.Popen([sys.executable, "-m", MODULE, tmp_path], stderr=subprocess.PIPE) for _ in range(2)]
-    said = [process.communicate(timeout=30)[1] for process in both]
+    said = [process.communicate(timeout=60)[1] for process in both]
     assert said == [b"", b""]
     assert list(open_tape(str(tmp_path), [])) == trades
     assert not [path for path in tmp_path.rglob("*") if path.suffix == ".partial"]
@@ -114,6 +114,6 @@ def test_pandas_is_not_imported(tmp_path: Path) -> None:
         "open_tape(str(root / 'a.csv'), []); print('pandas' in sys.modules); import pandas"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.stdout, done.stderr) == ("False\n", "")

@@ -29,7 +29,7 @@ from tradingmesh.testing.risk_desk import RiskDesk
 from tradingmesh.wire.messages import BOOKED_REPORT, REPORT_ANSWERS, ControlRequest
 
 pytestmark = pytest.mark.processes
-ANSWER_MS = 10_000
+ANSWER_MS = 30_000
 FILLS = 60
 
 
@@ -60,7 +60,7 @@ class Process:
     def kill(self, number: int) -> int:
         """Sends a signal, and waits for the end; returns the exit code."""
         self.popen.send_signal(number)
-        return self.popen.wait(10)
+        return self.popen.wait(30)
 
     def hand_in(self, booked: BookedReport) -> None:
         """Sends a report; waits until the link is there."""
@@ -79,7 +79,7 @@ class Process:
 
     def close(self) -> None:
         self.popen.kill()
-        self.popen.wait(10)
+        self.popen.wait(30)
         self._sockets.close()
         self._log.close()
 

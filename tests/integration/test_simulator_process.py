@@ -29,7 +29,7 @@ spec:
 KEYS = {"APCA_API_KEY_ID": "key-id", "APCA_API_SECRET_KEY": "secret"}
 HEADERS = {"APCA-API-KEY-ID": "key-id", "APCA-API-SECRET-KEY": "secret"}
 RSS_MAX_BYTES = 80 * 1024 * 1024
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 Start = Callable[..., subprocess.Popen[str]]
 
