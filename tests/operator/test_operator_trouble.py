@@ -152,17 +152,21 @@ def test_one_account_is_traded_by_one_system(place: Place) -> None:
 
 
 def test_an_operator_that_starts_anew_leaves_an_account_where_it_is(place: Place, operator: OperatorProcess) -> None:
-    """The one that waits comes first by its name: it is looked at first, and still gets nothing."""
-    place.kubectl("create", "secret", "generic", "keys", KEYS[0].format(place.namespace), KEYS[1])
+    """An older system turned to it while no operator was there: it stays with its own until the account is free."""
+    for secret in ("keys", "others"):
+        place.kubectl("create", "secret", "generic", secret, KEYS[0].format(f"{place.namespace}-{secret}"), KEYS[1])
+    place.apply({**PAPER, "broker.credentialsSecretRef.name": "others"}, name="elder")
+    place.until_reconciled("elder")
     place.apply(PAPER)
     place.until_reconciled()
-    place.apply(PAPER, name="another")
-    _until_refused(place, "AccountClaimed", "another")
     operator.end()
+    place.apply(PAPER, name="elder")
     operator.start()
-    until(lambda: operator.metric("reconciles_total") >= 2, "a look at both", 60)
-    assert place.condition("Reconciled", "another")[1] == "AccountClaimed"
-    assert not place.get("deployment", "another-signal-generator")
+    assert f"{place.namespace}/demo" in _until_refused(place, "AccountClaimed", "elder")
+    template = json.dumps(place.get("statefulset", "elder-execution-engine")["spec"]["template"])
+    assert '"others"' in template
+    assert '"keys"' not in template
+    assert place.condition("Reconciled")[0] == "True"
 
 
 def test_names_of_a_helm_release_are_left_to_it(place: Place) -> None:
