@@ -108,7 +108,8 @@ def test_a_drained_node_gives_back_what_it_had(broken: Trading, figures: Figures
     """`kubectl drain`: all pods are told to go at once, none finds a place until `kubectl uncordon`.
 
     The execution engine goes while fills come in: what it did not hear it asks for when it is back. Of several fill
-    processors the disruption budget gives up one, and a second one only where the first has another node to go to.
+    processors the disruption budget gives up one, and a second one only where the first has another node to go to:
+    with two of them, the drain of an only node did not end. What has to converge does so from `uncordon` on.
     """
     broken.kubectl("scale", f"tsys/{broken.name}", "--replicas=1")
     until(lambda: _all_ready(broken, 9), "one fill processor", 60)
@@ -116,21 +117,24 @@ def test_a_drained_node_gives_back_what_it_had(broken: Trading, figures: Figures
     own, apart = f"app.kubernetes.io/instance={broken.name}", "app.kubernetes.io/name!=alpaca-simulator"
     node = broken.kubectl("get", "pods", "--selector", f"{own},{apart}", "-o", "jsonpath={.items[0].spec.nodeName}")
     drain = ("drain", node, f"--pod-selector={own},{apart}", "--delete-emptydir-data", "--timeout=120s")
-    harm = partial(_drained, broken, drain, node, figures)
+    drained_s: list[float] = []
     try:
+        harm = partial(_drained, broken, drain, drained_s)
         took_s = _survives(broken, harm, lambda: _replaced(broken, before) and _all_ready(broken, 9))
     finally:
         broken.kube.run("uncordon", node)
-    figures.note("converged_s", took_s)
-    assert took_s <= CONVERGED_WITHIN_S
+    figures.note("drained_s", sum(drained_s))
+    figures.note("converged_s", took_s - sum(drained_s))
+    assert took_s - sum(drained_s) <= CONVERGED_WITHIN_S
 
 
-def _drained(system: Trading, drain: tuple[str, ...], node: str, figures: Figures) -> None:
+def _drained(system: Trading, drain: tuple[str, ...], took_s: list[float]) -> None:
+    """Drains a node, finds nothing left on it, and gives it back. Adds how long it was away."""
     with stopwatch() as seconds:
         system.kube.run(*drain)
-        figures.note("drained_s", seconds())
-    assert not [name for name, pod in system.pods().items() if pod.ready and "simulator" not in name]
-    system.kube.run("uncordon", node)
+        assert not [name for name, pod in system.pods().items() if pod.ready and "simulator" not in name]
+        system.kube.run("uncordon", drain[1])
+        took_s.append(seconds())
 
 
 def _replaced(system: Trading, before: dict[str, Pod]) -> bool:
