@@ -35,7 +35,7 @@ from tradingmesh.wire.messages import (
 pytestmark = pytest.mark.processes
 TIMEOUT_MS = 300
 PROMISED_MS = TIMEOUT_MS + 50
-SLACK_MS = 5_000
+SLACK_MS = 1_000
 """What a machine may be late that runs everything else of this test, too."""
 HUGE = bytes(100 << 20)
 STRATEGY = '''
