@@ -16,7 +16,7 @@ import pytest
 from tradingmesh.runtime.admin import HUNG_AFTER_S
 
 pytestmark = pytest.mark.processes
-SEEN_WITHIN_S = HUNG_AFTER_S + 3.0
+SEEN_WITHIN_S = HUNG_AFTER_S + 1.0
 PROBE_TIMEOUT_S = 1.0
 PATIENT_S = 5.0
 """Of a probe that must be answered: it is, also where the machine stands still for a moment."""
