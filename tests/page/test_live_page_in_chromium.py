@@ -17,7 +17,7 @@ from tests.page.trading_run import COLLECTOR, TradingRun
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
-HALTED_WITHIN_MS = 5_000
+HALTED_WITHIN_MS = 2_000
 """It takes half a second where the machine has nothing else to do."""
 STORE, RISK_MANAGER = "market-data-store", "risk-manager"
 ENDED = {"filled", "canceled", "rejected", "expired"}
