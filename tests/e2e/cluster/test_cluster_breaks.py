@@ -91,7 +91,7 @@ def test_a_killed_process_comes_back(broken: Trading, figures: Figures, componen
 
 @pytest.mark.parametrize("what", ["service/demo-risk-manager", "configmap/demo-system", "secret/demo-control"])
 def test_a_deleted_object_comes_back(broken: Trading, figures: Figures, what: str) -> None:
-    """The operator makes it anew, and nothing restarts for it."""
+    """The operator makes it anew, and nothing restarts for it. Without the operator it stays away (seen)."""
     before = broken.pods()
 
     def mended() -> bool:
@@ -157,6 +157,7 @@ def test_nothing_is_found_to_be_wrong_in_the_end(broken: Trading) -> None:
 def test_each_execution_was_booked_once(broken: Trading, figures: Figures) -> None:
     """Through all of it. It is the last of the tests here, for the system is deleted: a running journal is locked.
 
-    With the risk manager's dedupe left out some are there twice; with the resending left out, some are not.
+    With the risk manager's dedupe left out some are there twice; with the resending left out, some are not. (Seen with
+    an execution engine that stays away: what was filled meanwhile is not there, and the books are not equal.)
     """
     figures.note("fills", assert_each_booked_once(broken))

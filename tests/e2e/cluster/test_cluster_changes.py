@@ -30,7 +30,8 @@ def _change(system: Trading, spec: dict[str, Any]) -> float:
 def test_a_limit_is_in_force_within_seconds(system: Trading, figures: Figures) -> None:
     """Five seconds after `kubectl edit`; no pod is another, refusals name the limit, and an Event what it was.
 
-    With the annotation of the operator (`Touch`) left out, the kubelet brings a ConfigMap only once a minute.
+    With the annotation of the operator (`Touch`) left out, the kubelet brings a ConfigMap only once a minute. (Seen
+    with an operator that was uninstalled: no limit comes into force.)
     """
     before = system.pods()
     took_s = _change(system, {"riskLimits": {"maxOrderQuantity": 10}})

@@ -133,7 +133,8 @@ def test_a_stale_feed_is_an_alert(watched: Watched, figures: Figures) -> None:
 def test_a_component_that_is_gone_is_an_alert(watched: Watched, figures: Figures) -> None:
     """A pod is deleted, and finds no node until one is uncordoned: the next would answer too soon for an alert.
 
-    A rule that only counted pods that do not answer would stay quiet, for there is none.
+    A rule that only counted pods that do not answer would stay quiet, for there is none. (Seen to stay quiet where the
+    next pod comes at once.)
     """
     kubectl = watched.trading.kubectl
     (pod,) = watched.trading.pods(Component.FEATURE_ENGINE)
@@ -150,7 +151,10 @@ def test_a_component_that_is_gone_is_an_alert(watched: Watched, figures: Figures
 
 
 def test_a_tripped_breaker_is_an_alert(watched: Watched, figures: Figures) -> None:
-    """The day's loss passes its limit: no trade earns what its commission costs. It is the last of the tests here."""
+    """The day's loss passes its limit: no trade earns what its commission costs. It is the last of the tests here.
+
+    (Seen to stay quiet where trades may win: nothing is lost then.)
+    """
     until(lambda: not watched.fires("BreakerTripped"), "BreakerTripped quiet before", 90)
     watched.trading.patch({"riskLimits": {"maxDailyLoss": "0.01"}})
     said: dict[str, dict[str, str]] = {}

@@ -69,7 +69,7 @@ def test_status_counts_them(loaded: Trading) -> None:
 def test_their_number_follows_the_backlog(loaded: Trading, figures: Figures) -> None:
     """Built-in autoscaling: one without fills, four with more fills than two would be for, two once they have ceased.
 
-    With the operator's look at the backlog left out, the number stays.
+    With the operator's look at the backlog left out, the number stays. (Seen with an operator that was uninstalled.)
     """
     _autoscale(loaded, minReplicas=1, maxReplicas=4)
     until(lambda: _processors(loaded, 1), "one fill processor", 120)

@@ -80,7 +80,7 @@ def test_commands_work_from_inside(sample: Trading) -> None:
 def test_the_live_page_is_forwarded(sample: Trading) -> None:
     """By the command of the README: the page, all that it refers to, and in its events the ledger's cash.
 
-    With the Service's port left out nothing is forwarded.
+    With the Service's port left out nothing is forwarded. (Seen with a Service that was patched.)
     """
     with forwarded(sample, *PAGE) as url:
         needed = re.findall(r'(?:href|src)="([^"]+)"', _get(url))
