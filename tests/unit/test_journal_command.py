@@ -138,6 +138,17 @@ def test_a_manifest_says_where_it_is(path: Path, tmp_path: Path, monkeypatch: py
     assert _run("verify").stdout.startswith(f"{path}: whole")
 
 
+def test_in_a_pod_it_is_found_without_a_word(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment has the manifest, the data folder and the pod's name, under which the risk manager keeps it."""
+    (own := tmp_path / "kept" / "demo-risk-manager-0").mkdir(parents=True)
+    for file in path.parent.iterdir():
+        file.rename(own / file.name)
+    told = {"SYSTEM_FILE": _manifest(own.parent), "DATA_DIR": own.parent, "INSTANCE": own.name}
+    for name, value in told.items():
+        monkeypatch.setenv(f"TRADINGMESH_{name}", str(value))
+    assert _run("verify").stdout.startswith(f"{own / FILE}: whole")
+
+
 def test_a_manifest_with_postgres_needs_the_url(tmp_path: Path) -> None:
     """The variable and the secret are named."""
     file = _manifest(tmp_path, persistence={"postgres": {"urlSecretRef": {"name": "pg", "key": "url"}}})

@@ -85,7 +85,7 @@ def _place(settings: Settings, data_dir: Path | None, file: Path | None) -> Plac
         return Place(find(data_dir))
     manifest = file or settings.system_file
     if file is None and not manifest.exists():
-        return Place(find(settings.data_dir))
+        return Place(find(settings.instance_dir))
     system = load_manifest(manifest)
     if system.spec.persistence.postgres is None:
         return Place(find(_data_dir(settings, system, manifest)))
@@ -94,9 +94,9 @@ def _place(settings: Settings, data_dir: Path | None, file: Path | None) -> Plac
 
 
 def _data_dir(settings: Settings, system: TradingSystem, manifest: Path) -> Path:
-    """A run keeps its manifest beside its data; paper and live keep theirs under the system's name."""
+    """A run keeps its manifest beside its data; paper and live keep theirs under the system's name; a pod its own."""
     folders = (manifest.parent / "data", settings.data_dir / "systems" / system.metadata.name)
-    return next((folder for folder in folders if folder.is_dir()), settings.data_dir)
+    return next((folder for folder in folders if folder.is_dir()), settings.instance_dir)
 
 
 def _told(entry: Entry) -> dict[str, Any]:
