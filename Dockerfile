@@ -4,20 +4,20 @@ ARG BASE=python:3.12-slim
 ARG HELM_VERSION=3.22.0
 ARG HELM=alpine/helm:${HELM_VERSION}
 
-# The program itself, as a wheel: the same for every image.
-FROM ${BASE} AS wheel
+# The program itself, and nothing that it needs: the same for every image.
+FROM ${BASE} AS program
 WORKDIR /src
-RUN python3 -m venv /tool
+RUN python3 -m venv /tool && python3 -m venv --without-pip /opt/tradingmesh
 COPY requirements/lock.txt requirements/images.py requirements/images.txt requirements/
 RUN python3 requirements/images.py build > build.txt \
     && /tool/bin/pip install --no-cache-dir --no-deps --require-hashes -r build.txt
 COPY pyproject.toml README.md ./
 COPY services services
 COPY operator operator
-RUN /tool/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
+RUN /tool/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && /tool/bin/pip --python /opt/tradingmesh/bin/python install --no-cache-dir --no-deps --no-index /wheels/*.whl
 
-# What one image needs, in a virtual environment without pip. What all need comes first, for it is installed once, and the
-# program last, for it changes most often.
+# What one image needs, in a virtual environment without pip. What all need comes first, for it is installed once.
 FROM ${BASE} AS packages
 WORKDIR /src
 RUN python3 -m venv /tool && python3 -m venv --without-pip /opt/tradingmesh
@@ -27,12 +27,12 @@ RUN python3 requirements/images.py common > common.txt \
 ARG IMAGE
 RUN python3 requirements/images.py "${IMAGE:?name the image: --build-arg IMAGE=risk-manager}" > packages.txt \
     && /tool/bin/pip --python /opt/tradingmesh/bin/python install --no-cache-dir --no-deps --require-hashes -r packages.txt
-COPY --from=wheel /wheels /wheels
-RUN /tool/bin/pip --python /opt/tradingmesh/bin/python install --no-cache-dir --no-deps --no-index /wheels/*.whl
 
 # A root file system that may be read-only, and nobody's rights: what is written goes to /tmp and to the data volume.
 FROM ${BASE} AS component
 COPY --from=packages /opt/tradingmesh /opt/tradingmesh
+# A layer of its own, for it changes most often: what a new version brings to a node is this alone.
+COPY --from=program /opt/tradingmesh /opt/tradingmesh
 ENV PATH=/opt/tradingmesh/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
@@ -51,6 +51,7 @@ LABEL org.opencontainers.image.title="tradingmesh ${IMAGE}" \
 FROM ${HELM} AS helm
 
 FROM packages AS charts
+COPY --from=program /opt/tradingmesh /opt/tradingmesh
 COPY charts charts
 RUN /opt/tradingmesh/bin/python -m tradingmesh_operator.charts --into /charts
 
